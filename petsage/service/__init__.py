@@ -1,0 +1,1 @@
+"""The Flask half: a service that echoes strictly and says which release it is."""

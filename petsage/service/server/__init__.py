@@ -1,0 +1,1 @@
+"""How gunicorn runs the service: its settings, and a worker that hostile clients cannot stop."""

@@ -1,0 +1,42 @@
+"""Doors open one way: which room may import which, read from the imports themselves."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} uses a relative import"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def modules(folder: str) -> list[Path]:
+    return sorted(Path(ROOT, "petsage", folder).rglob("*.py"))
+
+
+def test_the_contract_imports_nothing() -> None:
+    assert list(imports_of(Path(ROOT, "petsage/contract.py"))) == []
+
+
+@pytest.mark.parametrize(("room", "other"), [("service", "client"), ("client", "service")])
+def test_the_two_halves_never_meet(room: str, other: str) -> None:
+    assert modules(room)
+    for path in modules(room):
+        assert not [name for name in imports_of(path) if name.startswith(f"petsage.{other}")], path
+
+
+def test_importing_petsage_or_its_client_loads_no_flask() -> None:
+    code = "import sys, petsage, petsage.client; print('flask' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout.strip(), done.stderr) == ("False", "")

@@ -1,8 +1,8 @@
-"""The doorstep of any WSGI server: the one place where the app meets the environment."""
+"""The doorstep of any WSGI server: the app, with settings from the environment."""
 
 import os
 
 from petsage import create_app
-from petsage.service.settings import Settings
+from petsage.service.doorstep import settings_or_exit
 
-app = create_app(Settings.from_environ_or_exit(os.environ))
+app = create_app(settings_or_exit(os.environ))

@@ -74,9 +74,7 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
         pairs.append(("instances", _most(tally.instances)))
     if tally.workers:
         pairs.append(("workers", str(len(tally.workers))))
-    pairs.append(
-        ("row", f"{row.reached} of {row.needed} needed, {_plural(row.breaks, 'break')}")
-    )
+    pairs.append(("row", f"{row.reached} of {row.needed} needed, {_plural(row.breaks, 'break')}"))
     if outcome.refusals:
         good = sum(refusal.passed is True for refusal in outcome.refusals)
         pairs.append(("refusals", f"{good} of {len(outcome.refusals)} as they must be"))
@@ -92,9 +90,9 @@ def evidence(outcome: Outcome) -> str:
     if share is None:
         return ""
     return (
-        f"At 95 % confidence, fewer than {share * 100:.0f} % of answers come from another
-        release. " "This takes each ping for an independent draw, which a sticky balancer
-        breaks."
+        f"At 95 % confidence, fewer than {share * 100:.0f} % of answers come from another "
+        "release. This takes each ping for an independent draw, "
+        "which a sticky balancer breaks."
     )
 
 

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: help run test check lock clean
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' Makefile | column -t -s '|'
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
 
 run: $(VENV)/run ## start the service exactly as the Procfile does (PORT, 8000 by default)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec sh -c "exec $$(sed -n 's/^web: *//p' Procfile)"

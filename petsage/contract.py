@@ -33,14 +33,11 @@ COMMIT_PREFIX_MIN_DIGITS = 7
 
 # Messages of the 200 answers.
 STATUS_OK = "ok"
-STATUS_UNAVAILABLE = "unavailable"
 SMOKE_TEST_MESSAGE = "PetSage system is operational."
 BACKEND_SMOKE_TEST_MESSAGE = "PetSage Backend is operational."
 BACKEND_SMOKE_TEST_FEATURE = "smoke_test"
 LOGGING_SMOKE_TEST_MESSAGE = "PetSage service is running and logging is active."
-LOGGING_SMOKE_TEST_RECORD = (
-    "PetSage smoke test endpoint executed successfully. Logging verified."
-)
+LOGGING_SMOKE_TEST_RECORD = "PetSage smoke test endpoint executed successfully. Logging verified."
 API_HEALTH_MESSAGE = "PetSage API is purring!"
 SYSTEM_HEALTH_MESSAGE = "PetSage system is alive and purring!"
 WELCOME_MESSAGE = "Welcome to the PetSage API!"

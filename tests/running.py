@@ -1,4 +1,4 @@
-"""The service as users run it: the line of the Procfile, on a free port, as processes of its own."""
+"""The service as users run it: the line of the Procfile, on a free port, in its own processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -125,8 +125,6 @@ def running_service(
                 time.sleep(0.05)
             yield service
         finally:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             process.wait()

@@ -33,14 +33,10 @@ def test_the_contract_imports_nothing() -> None:
 def test_the_two_halves_never_meet(room: str, other: str) -> None:
     assert modules(room)
     for path in modules(room):
-        assert not [name for name in imports_of(path) if name.startswith(f"petsage.{other}")], (
-            path
-        )
+        assert not [name for name in imports_of(path) if name.startswith(f"petsage.{other}")], path
 
 
 def test_importing_petsage_or_its_client_loads_no_flask() -> None:
     code = "import sys, petsage, petsage.client; print('flask' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert (done.stdout.strip(), done.stderr) == ("False", "")

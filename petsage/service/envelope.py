@@ -133,9 +133,7 @@ class Envelope:
         """
         problem = Problem(code, detail)
 
-        def refuse(
-            environ: "WSGIEnvironment", start_response: "StartResponse"
-        ) -> Iterable[bytes]:
+        def refuse(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
             body = problem.body(environ[REQUEST_ID_KEY])
             start_response(
                 f"{problem.status} {problem.title}",

@@ -1,4 +1,4 @@
-"""A stream of log lines that never blocks: a line is written whole and at once, or lost and counted.
+"""A stream of log lines that never blocks: a line is written whole and at once, or it is lost.
 
 A pipe whose reader sleeps would otherwise stop every request of the process that logs to it.
 """

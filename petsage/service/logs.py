@@ -83,9 +83,7 @@ def _cut_to_fit(members: dict[str, Any]) -> str:
     """Cut the longest text, then the next, until the line fits; of a traceback keep the end."""
     while len(line := _line(members)) > MAX_LINE_BYTES:
         name = max(members, key=lambda name: len(str(members[name] or "")))
-        text = (
-            str(members[name])[-MAX_LINE_BYTES:] if name == "traceback" else str(members[name])
-        )
+        text = str(members[name])[-MAX_LINE_BYTES:] if name == "traceback" else str(members[name])
         kept, too_many = 0, min(len(text), MAX_LINE_BYTES) + 1
         while too_many - kept > 1:
             middle = (kept + too_many) // 2

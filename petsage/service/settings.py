@@ -60,7 +60,7 @@ class Settings:
 
     port: int = DEFAULT_PORT
     port_given: bool = False
-    release: Release = Release()
+    release: Release = field(default_factory=Release)
     instance: str = field(default_factory=_host_name)
     disclose_release: bool = True
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES

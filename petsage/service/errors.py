@@ -1,0 +1,65 @@
+"""Every error as one shape: what Flask, werkzeug and our own rooms raise becomes a problem."""
+
+from http import HTTPStatus
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import ClientDisconnected, HTTPException
+
+from petsage.contract import PROBLEM_MEDIA_TYPE, PROBLEMS
+from petsage.service.envelope import REQUEST_ID_KEY, request_id_of
+from petsage.service.problems import Problem, problem_body
+
+_CODES = {
+    status: code
+    for code, (status, _) in PROBLEMS.items()
+    if status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE)
+} | {400: "bad-request"}
+
+_DETAILS = {
+    400: "The request is not valid HTTP.",
+    404: "There is nothing at this path; /openapi.json lists what there is.",
+    405: "This path does not answer to this method; Allow names those that it answers to.",
+    413: "The body is larger than this service accepts.",
+    500: "The service made a mistake. Its log tells more, under this request_id.",
+}
+
+
+def install(app: Flask) -> None:
+    """Answer every error of `app` as a problem."""
+    app.register_error_handler(Problem, answer_problem)
+    app.register_error_handler(HTTPException, answer_http_exception)
+
+
+def answer_problem(problem: Problem) -> Response:
+    """Answer a problem that one of our own rooms raised."""
+    return _response(problem.body(_request_id()), problem.status, problem.headers.items())
+
+
+def answer_http_exception(error: HTTPException) -> Response | HTTPException:
+    """Answer an error that Flask or werkzeug raised, or a feature's `abort`."""
+    status = error.code or 500
+    if error.response is not None or status < 400:
+        return error  # complete as it is, such as a redirect of a feature
+    if isinstance(error, ClientDisconnected):
+        return answer_problem(
+            Problem("incomplete-body", "The body ended before its Content-Length.")
+        )
+    title = HTTPStatus(status).phrase if status in HTTPStatus else error.name
+    code = _CODES.get(status, title.lower().replace(" ", "-"))
+    title = PROBLEMS[code][1] if code in PROBLEMS else title
+    detail = _DETAILS.get(status) or f"{title}."
+    body = problem_body(code, status, title, detail, _request_id())
+    headers = [header for header in error.get_headers() if header[0].lower() != "content-type"]
+    return _response(body, status, headers)
+
+
+def _response(body: bytes, status: int, headers: object) -> Response:
+    response = Response(body, status, content_type=PROBLEM_MEDIA_TYPE)
+    response.headers.extend(headers)  # type: ignore[arg-type]
+    return response
+
+
+def _request_id() -> str:
+    # Where the blueprint stands on somebody else's app, there is no envelope.
+    given: str | None = request.environ.get(REQUEST_ID_KEY)
+    return given or request_id_of(request.environ)

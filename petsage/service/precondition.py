@@ -1,0 +1,31 @@
+"""`Expect-Release`: a request is served by the release that its sender expects, or not at all."""
+
+from flask import request
+
+from petsage.contract import EXPECT_RELEASE_HEADER
+from petsage.service.problems import Problem
+from petsage.service.release import Release
+
+
+def require_expected(release: Release) -> None:
+    """Raise a problem if the request expects another release than this one.
+
+    An unknown path or a wrong method comes first: it is wrong whichever release answers.
+    """
+    if request.routing_exception is not None:
+        return
+    expected = request.environ.get("HTTP_EXPECT_RELEASE")
+    if expected is None:
+        return
+    expected = expected.strip()
+    # Servers join a repeated header with a comma (PEP 3333), which no release contains.
+    if not expected or "," in expected:
+        raise Problem(
+            "bad-request", f"{EXPECT_RELEASE_HEADER} must name exactly one release or commit."
+        )
+    if not release.matches(expected):
+        raise Problem(
+            "release-mismatch",
+            "Another release than the expected one answers here.",
+            headers={"Retry-After": "1"},
+        )

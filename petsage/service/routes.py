@@ -1,0 +1,112 @@
+"""The JSON routes. A view is three beats: schema in, one call to the domain, value out."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import RAISE
+
+from petsage.contract import (
+    API_HEALTH_PATH,
+    BACKEND_SMOKE_TEST_PATH,
+    LIVE_PATH,
+    LOGGING_SMOKE_TEST_PATH,
+    READY_PATH,
+    SMOKE_TEST_PATH,
+    SMOKE_TEST_V1_PATH,
+    SYSTEM_HEALTH_PATH,
+    VERSION_PATH,
+)
+from petsage.service import diagnostics
+from petsage.service.readiness import Readiness
+from petsage.service.schemas import (
+    ApiHealthOut,
+    BackendSmokeTestOut,
+    LiveOut,
+    LoggingSmokeTestOut,
+    ReadyIn,
+    ReadyOut,
+    SmokeTestIn,
+    SmokeTestOut,
+    SystemHealthOut,
+    VersionOut,
+)
+from petsage.service.settings import Settings
+from petsage.service.strict_blueprint import (
+    StrictBlueprint,
+    never_blocks,
+    without_query,
+)
+
+# The tag of these routes in the OpenAPI document.
+TAG = "System Health"
+
+# Stands on its own: it can be registered on any flask-smorest Api, and is as strict there.
+smoke_test_blueprint = StrictBlueprint("smoke_test", __name__, tag=TAG)
+
+
+@smoke_test_blueprint.route(SMOKE_TEST_V1_PATH, methods=["POST"], endpoint="smoke_test_v1")
+@smoke_test_blueprint.route(SMOKE_TEST_PATH, methods=["POST"])
+@never_blocks
+@smoke_test_blueprint.arguments(SmokeTestIn())
+@smoke_test_blueprint.response(200, SmokeTestOut())
+@without_query
+def smoke_test(body: dict[str, str]) -> dict[str, str]:
+    """Echo a ping, strictly validated."""
+    return diagnostics.smoke_test(body["ping"], datetime.now(UTC))
+
+
+@smoke_test_blueprint.route(BACKEND_SMOKE_TEST_PATH)
+@never_blocks
+@smoke_test_blueprint.response(200, BackendSmokeTestOut())
+def backend_smoke_test() -> dict[str, str]:
+    """Tell that the backend is operational."""
+    return diagnostics.backend_smoke_test(datetime.now(UTC))
+
+
+def system_blueprint(settings: Settings, readiness: Readiness) -> StrictBlueprint:
+    """Return the routes that tell how this service is, and which release of it."""
+    system = StrictBlueprint("system", __name__, tag=TAG)
+
+    @system.route(LOGGING_SMOKE_TEST_PATH)
+    @never_blocks
+    @system.response(200, LoggingSmokeTestOut())
+    def logging_smoke_test() -> dict[str, str]:
+        """Write a log record, and tell whether it was written."""
+        return diagnostics.logging_smoke_test()
+
+    @system.route(API_HEALTH_PATH)
+    @never_blocks
+    @system.response(200, ApiHealthOut())
+    def api_health() -> dict[str, str]:
+        """Tell that the API answers."""
+        return diagnostics.API_HEALTH
+
+    @system.route(SYSTEM_HEALTH_PATH)
+    @never_blocks
+    @system.response(200, SystemHealthOut())
+    def system_health() -> dict[str, str]:
+        """Tell that the system answers."""
+        return diagnostics.SYSTEM_HEALTH
+
+    @system.route(LIVE_PATH)
+    @never_blocks
+    @system.response(200, LiveOut())
+    def live() -> dict[str, str]:
+        """Tell that this process answers; it looks at nothing else."""
+        return diagnostics.LIVE
+
+    @system.route(READY_PATH)
+    @system.arguments(ReadyIn(), location="query", unknown=RAISE)
+    @system.response(200, ReadyOut())
+    def ready(query: dict[str, Any]) -> dict[str, object]:
+        """Run the readiness checks side by side."""
+        return diagnostics.ready(readiness, query["excluded"])
+
+    @system.route(VERSION_PATH)
+    @never_blocks
+    @system.response(200, VersionOut())
+    def version() -> dict[str, object]:
+        """Tell which release answers, and which process of it."""
+        return diagnostics.version(settings)
+
+    return system

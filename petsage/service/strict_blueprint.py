@@ -1,0 +1,88 @@
+"""A flask-smorest blueprint that is strict about what it is sent, on whichever Api it stands."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NoReturn, TypeVar
+
+from flask import Request, request
+from flask_smorest import Blueprint
+from webargs.flaskparser import FlaskParser
+from werkzeug.http import parse_options_header
+
+from petsage.contract import JSON_MEDIA_TYPE
+from petsage.service import strict_json
+from petsage.service.errors import answer_problem
+from petsage.service.problems import Problem, bounded
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class StrictParser(FlaskParser):
+    """Reads JSON bodies strictly, and says what is wrong in the one shape of errors."""
+
+    def load_json(self, req: Request, schema: Any) -> Any:
+        """Return the body's value; its size, its media type and its text are looked at in turn."""
+        del schema
+        body = req.get_data(cache=False)  # raises 413 and 400 by itself
+        _require_plain_json(req)
+        return strict_json.loads(body)
+
+    def handle_error(self, error: Any, *_: Any, **__: Any) -> NoReturn:
+        """Turn marshmallow's errors into a problem."""
+        raise Problem(
+            "validation-error",
+            "The request does not fit its schema; see errors.",
+            errors=bounded(error.messages),
+        ) from None
+
+
+def _require_plain_json(req: Request) -> None:
+    if req.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise Problem("unsupported-media-type", "Send the body without a Content-Encoding.")
+    content_type = req.headers.get("Content-Type", "")
+    if content_type == JSON_MEDIA_TYPE:
+        return
+    media_type, options = parse_options_header(content_type)
+    if media_type.lower() != JSON_MEDIA_TYPE:
+        raise Problem("unsupported-media-type", f"Send Content-Type: {JSON_MEDIA_TYPE}.")
+    if options.get("charset", "utf-8").lower() != "utf-8":
+        raise Problem("unsupported-media-type", "Send JSON in UTF-8 (RFC 8259, section 8.1).")
+
+
+class StrictBlueprint(Blueprint):
+    """A blueprint that brings its strict parsing, and the shape of its errors, along."""
+
+    ARGUMENTS_PARSER = StrictParser()
+
+    def __init__(self, name: str, import_name: str, *, tag: str) -> None:
+        """Make a blueprint whose routes stand under `tag` in the OpenAPI document."""
+        super().__init__(name, import_name)
+        self._tag = tag
+        self.register_error_handler(Problem, answer_problem)
+
+    def add_url_rule(self, rule: str, *args: Any, **kwargs: Any) -> None:
+        """Register a route under the blueprint's tag."""
+        super().add_url_rule(rule, *args, **{"tags": [self._tag], **kwargs})
+
+
+def without_query(view: View) -> View:
+    """Make a view refuse every query parameter."""
+
+    @wraps(view)
+    def strict(*args: Any, **kwargs: Any) -> Any:
+        if request.query_string and request.args:
+            unknown = {"query": {name: ["Unknown field."] for name in request.args}}
+            raise Problem(
+                "validation-error",
+                "This route takes no query parameters.",
+                errors=bounded(unknown),
+            )
+        return view(*args, **kwargs)
+
+    return strict  # type: ignore[return-value]
+
+
+def never_blocks(view: View) -> View:
+    """Mark a view that waits for nothing: the server may call it without a thread."""
+    view.never_blocks = True  # type: ignore[attr-defined]
+    return view

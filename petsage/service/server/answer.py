@@ -61,6 +61,7 @@ class Answer:
         self._parts: list[bytes] = []
         self._missing: int | None = None  # bytes of the announced length still to come
         self._bodiless = False
+        self._sole = False  # the next part is the whole body
         self._chunked = False
 
     def run(self, app: WSGIApplication, environ: Environ) -> None:
@@ -68,10 +69,11 @@ class Answer:
         self._environ = environ
         body = app(environ, self._start_response)
         try:
+            self._sole = _length_of(body) == 1
             for part in body:
                 if part:
                     self._write(part)
-            self._finish(_length_of(body))
+            self._finish()
         finally:
             close = getattr(body, "close", None)
             if close is not None:
@@ -95,7 +97,7 @@ class Answer:
         if self._at_once:
             self._parts.append(part)
             return
-        head = b"" if self.begun else self._head(None)
+        head = b"" if self.begun else self._head(len(part) if self._sole else None)
         part = self._within_length(part)
         if self._bodiless or not part:
             if head:
@@ -105,17 +107,14 @@ class Answer:
         else:
             self._send(head + part)
 
-    def _finish(self, parts: int | None) -> None:
-        """End the answer; `parts` is the number of parts of the body where the app tells it."""
+    def _finish(self) -> None:
         if self._at_once:
             body = b"".join(self._parts)
             head = self._head(len(body))
             body = self._within_length(body)
             self._send(head if self._bodiless else head + body)
         elif not self.begun:
-            self._send(self._head(0 if parts in (0, 1) else None))
-            if self._chunked:
-                self._send(b"0\r\n\r\n")
+            self._send(self._head(0))
         elif self._chunked:
             self._send(b"0\r\n\r\n")
         if self._missing and not self._bodiless:
@@ -134,7 +133,6 @@ class Answer:
         status = self._status
         if status is None:
             raise RuntimeError("the app has not called start_response()")
-        self.begun = True
         code = status[:3]
         without_length = code in ("204", "304") or code[0] == "1"
         self._bodiless = without_length or self._environ["REQUEST_METHOD"] == "HEAD"
@@ -175,13 +173,11 @@ class Answer:
         elif self._environ["SERVER_PROTOCOL"] == "HTTP/1.0":
             lines.append("Connection: keep-alive")
         head = "\r\n".join(lines)
-        if (
-            head.count("\n") != len(lines) - 1
-            or head.count("\r") != len(lines) - 1
-            or "\0" in head
-        ):
+        if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
             raise ValueError("the app's status or a header of it holds a line break")
-        return f"{head}\r\n\r\n".encode("latin-1")
+        encoded = f"{head}\r\n\r\n".encode("latin-1")
+        self.begun = True
+        return encoded
 
 
 def _length_of(body: Iterable[Any]) -> int | None:

@@ -16,7 +16,7 @@ _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?\r\
 _TRAILER_LINE = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*)?\r\n")
 
 
-class BrokenBody(ValueError):
+class BrokenBodyError(ValueError):
     """The chunks of a body break the rules of RFC 9112, section 7.1."""
 
 
@@ -49,7 +49,7 @@ class ChunkedBody:
     def feed(self, data: bytes) -> bytes | None:
         """Take in `data`; return what follows the body once it is whole, None before.
 
-        Raises BrokenBody.
+        Raises BrokenBodyError.
         """
         data = self._rest + data
         at = 0
@@ -69,7 +69,7 @@ class ChunkedBody:
                 if len(data) - at < 2:
                     break
                 if data[at : at + 2] != b"\r\n":
-                    raise BrokenBody
+                    raise BrokenBodyError
                 at += 2
                 self._missing = 0
             end = data.find(b"\n", at) + 1
@@ -78,23 +78,23 @@ class ChunkedBody:
             self._spend(end - at)
             if self._trailers:
                 if _TRAILER_LINE.fullmatch(data, at, end) is None:
-                    raise BrokenBody
+                    raise BrokenBodyError
                 if end - at == 2:
                     return data[end:]
             else:
                 match = _SIZE_LINE.fullmatch(data, at, end)
                 if match is None:
-                    raise BrokenBody
+                    raise BrokenBodyError
                 size = int(match[1], 16)
                 self._trailers = not size
                 self._missing = size + 2 if size else 0
             at = end
         self._rest = data[at:]
         if not self._missing and len(self._rest) > FRAMING_BYTES:
-            raise BrokenBody
+            raise BrokenBodyError
         return None
 
     def _spend(self, framing: int) -> None:
         self._framing += framing
         if self._framing > FRAMING_BYTES + FRAMING_PER_BYTE * len(self.data):
-            raise BrokenBody
+            raise BrokenBodyError

@@ -1,4 +1,4 @@
-"""One connection: requests are read, answered in order, and waited for no longer than is allowed.
+"""One connection: requests are read, answered in order, and waited for as long as is allowed.
 
 It decides when; what a head or a body says, and what an app answers, is read and made elsewhere.
 """
@@ -7,24 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import logging
 import math
 from functools import partial
 from io import BytesIO
-from threading import Event
 from typing import TYPE_CHECKING, cast
 
-from petsage.service.server.answer import Answer
-from petsage.service.server.body import BrokenBody, ChunkedBody, MeasuredBody
-from petsage.service.server.head import Refusal, Request
+from petsage.service.server.answering import ThreadedAnswer, answer_at_once, answer_refusal
+from petsage.service.server.body import BrokenBodyError, ChunkedBody, MeasuredBody
+from petsage.service.server.head import RefusedError, Request
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
-
     from petsage.service.server.connections import Connections, Service
-    from petsage.service.server.head import Environ
-
-log = logging.getLogger(__name__)
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # What a client may still send after an answer that ends the connection: it is read and thrown
@@ -54,13 +47,13 @@ class Connection(asyncio.Protocol):
         self._input = b""
         self._request: Request | None = None  # the one whose body is being received
         self._body: MeasuredBody | ChunkedBody | None = None
+        self._threaded: ThreadedAnswer | None = None  # the one that is being made
         self._ended = False  # the client has sent its last byte
         self._reading = True
         self._turn_awaited = False
         self._writable = True
         self._unsent = 0  # bytes that the client had not taken at the last deadline
         self._lingered = 0
-        self._room = Event()  # for a thread: what it sent has been written
 
     @property
     def answering(self) -> bool:
@@ -72,15 +65,16 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take in the new connection."""
         self._transport = cast(asyncio.Transport, transport)
-        peer = transport.get_extra_info("peername") or ("", 0)
-        remote = {"REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])} if peer[0:1] else {}
+        peer = transport.get_extra_info("peername")
+        remote = {"REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])} if peer else {}
         self._base = self._service.base_environ | remote
         self._connections.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """Forget the connection."""
         self._connections.remove(self)
-        self._room.set()
+        if self._threaded is not None:
+            self._threaded.resume()
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes of the client."""
@@ -99,25 +93,25 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Answer what the client has sent before it said that nothing more will come."""
         self._ended = True
-        if self._phase in (Phase.SILENT, Phase.IDLE, Phase.LINGER) and not self._input:
-            return False
         if self._phase is Phase.REQUEST:
             self._refuse_incomplete()
-        return True
+        return self._phase is Phase.ANSWER or bool(self._input) or not self._writable
 
     def pause_writing(self) -> None:
         """Stop answering: the client takes its answers slower than they are made."""
         self._writable = False
         self.deadline = min(self.deadline, self._connections.now + self._limits.request_seconds)
+        if self._threaded is not None:
+            self._threaded.pause()
 
     def resume_writing(self) -> None:
         """Go on answering."""
         self._writable = True
-        self._room.set()
         if self._phase is Phase.IDLE:
             self._await_next()
-        elif self._phase is Phase.ANSWER:
+        elif self._threaded is not None:
             self.deadline = math.inf
+            self._threaded.resume()
 
     # Reading.
 
@@ -131,7 +125,7 @@ class Connection(asyncio.Protocol):
                 self._read_head()
             else:
                 self._read_body(self._body)
-        except Refusal as refusal:
+        except RefusedError as refusal:
             self._refuse(refusal)
 
     def _read_head(self) -> None:
@@ -146,7 +140,7 @@ class Connection(asyncio.Protocol):
         if length is None:
             self._await_body(request, ChunkedBody(self._limits.body_bytes), data[end:])
         elif length > self._limits.body_bytes:
-            # Never received, and no 100 for it: the app says what it thinks of the announcement.
+            # Never received, and no 100: the app says what it thinks of the announcement.
             self._input = b""
             request.keep_alive = False
             self._answer(request, b"")
@@ -162,9 +156,9 @@ class Connection(asyncio.Protocol):
         self._request, self._body, self._input = request, body, beginning
         if beginning:
             self._read_body(body)
-        elif request.expects_continue:
-            self._transport.write(CONTINUE)
-        if self._body is not None:
+        else:
+            if request.expects_continue:
+                self._transport.write(CONTINUE)
             self._await_rest()
 
     def _read_body(self, body: MeasuredBody | ChunkedBody) -> None:
@@ -172,11 +166,11 @@ class Connection(asyncio.Protocol):
         data, self._input = self._input, b""
         try:
             rest = body.feed(data)
-        except BrokenBody:
-            raise Refusal(
-                "incomplete-body", "A chunk of the body is broken.", request.environ
-            ) from None
+        except BrokenBodyError:
+            detail = "A chunk of the body is broken."
+            raise RefusedError("incomplete-body", detail, request.environ) from None
         if rest is None:
+            self._await_rest()
             return
         self._request = self._body = None
         self._input = rest
@@ -213,155 +207,84 @@ class Connection(asyncio.Protocol):
     def _answer(self, request: Request, body: bytes) -> None:
         environ = request.environ
         environ["wsgi.input"] = BytesIO(body)
-        connections = self._connections
+        connections, service = self._connections, self._service
         connections.renew(self)
         over = (connections.draining or self._ended) and not self._input
         keep_alive = request.keep_alive and not over
-        service = self._service
         if service.never_blocks(environ):
-            answer = self._answer_at_once(service.app, environ, keep_alive=keep_alive)
-            self._answered(answer.keep_alive)
+            keep_alive = answer_at_once(
+                *(service, service.app, environ, self._transport),
+                date=connections.date,
+                keep_alive=keep_alive,
+            )
+            self._answered(keep_alive)
             return
         self._phase = Phase.ANSWER
         self.deadline = math.inf
-        service.threads.run(partial(self._answer_in_thread, environ, keep_alive))
-
-    def _answer_at_once(
-        self, app: WSGIApplication, environ: Environ, *, keep_alive: bool
-    ) -> Answer:
-        answer = Answer(
-            self._transport.write,
-            date=self._connections.date,
-            keep_alive=keep_alive,
-            at_once=True,
-        )
-        try:
-            answer.run(app, environ)
-        except Exception as error:
-            log.exception("The app failed.", exc_info=error)
-            if answer.begun:
-                self._transport.abort()
-                return answer
-            answer = self._answer_at_once(self._fault(), environ, keep_alive=keep_alive)
-        return answer
-
-    def _fault(self) -> WSGIApplication:
-        return self._service.problem("internal-error", "The server failed to answer this.")
-
-    def _refuse(self, refusal: Refusal) -> None:
-        environ = refusal.environ or self._base | {
-            "REQUEST_METHOD": "-",
-            "REQUEST_URI": "-",
-            "PATH_INFO": "",
-            "QUERY_STRING": "",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-        }
-        environ["wsgi.input"] = BytesIO()
-        refuse = self._service.problem(refusal.code, refusal.detail)
-        self._answer_at_once(refuse, environ, keep_alive=False)
-        self._answered(keep_alive=False)
-
-    def _refuse_incomplete(self) -> None:
-        if self._request is None:
-            self._refuse(Refusal("bad-request", "The request ends within its head."))
-        else:
-            detail = "The body ends before it is whole."
-            self._refuse(Refusal("incomplete-body", detail, self._request.environ))
+        self._threaded = ThreadedAnswer(service, connections.loop, self._transport, self._answered)
+        service.threads.run(partial(self._threaded.run, environ, connections.date, keep_alive))
 
     def _answered(self, keep_alive: bool) -> None:
+        self._threaded = None
         if self._transport.is_closing():
             return
-        if not keep_alive or (self._ended and not self._input):
+        over = (self._connections.draining or self._ended) and not self._input
+        if not keep_alive or over:
             self._end()
             return
         self._phase = Phase.IDLE
         if self._writable:
             self._await_next()
 
+    def _refuse(self, refusal: RefusedError) -> None:
+        date = self._connections.date
+        answer_refusal(self._service, refusal, self._base, self._transport, date=date)
+        self._end()
+
+    def _refuse_incomplete(self) -> None:
+        if self._request is None:
+            self._refuse(RefusedError("bad-request", "The request ends within its head."))
+        else:
+            detail = "The body ends before it is whole."
+            self._refuse(RefusedError("incomplete-body", detail, self._request.environ))
+
     def _end(self) -> None:
         """End the connection so that the client gets its last answer."""
         self._phase = Phase.LINGER
         self._input = b""
         self._request = self._body = None
-        linger = 1.0 if self._connections.draining else self._limits.linger_seconds
-        self.deadline = self._connections.now + linger
+        self.deadline = self._connections.now + self._connections.linger_seconds
         if self._ended:
             self._transport.close()
         else:
             self._transport.write_eof()
             self._resume_reading()
 
-    # In a thread.
-
-    def _answer_in_thread(self, environ: Environ, keep_alive: bool) -> None:
-        call = self._connections.loop.call_soon_threadsafe
-        if self._transport.is_closing():
-            return
-        answer = Answer(
-            self._send_from_thread,
-            date=self._connections.date,
-            keep_alive=keep_alive,
-            at_once=False,
-        )
-        try:
-            answer.run(self._service.app, environ)
-        except _ClientGone:
-            return
-        except Exception as error:
-            log.exception("The app failed.", exc_info=error)
-            if answer.begun:
-                call(self._transport.abort)
-            else:
-                call(self._answer_fault, environ, keep_alive)
-        else:
-            call(self._answered, answer.keep_alive)
-
-    def _send_from_thread(self, data: bytes) -> None:
-        self._room.clear()
-        self._connections.loop.call_soon_threadsafe(self._write_for_thread, data)
-        self._room.wait()
-        if self._transport.is_closing():
-            raise _ClientGone
-
-    def _write_for_thread(self, data: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(data)
-        if self._writable or self._transport.is_closing():
-            self._room.set()
-
-    def _answer_fault(self, environ: Environ, keep_alive: bool) -> None:
-        self._answer_at_once(self._fault(), environ, keep_alive=keep_alive)
-        self._answered(keep_alive)
-
     # Time.
 
     def expire(self) -> None:
         """Do what is to be done when the time is up."""
         unsent = self._transport.get_write_buffer_size()
-        if unsent:
-            if self._unsent and unsent >= self._unsent or self._connections.draining:
-                self._transport.abort()
+        if unsent and not self._connections.draining and not 0 < self._unsent <= unsent:
+            # The client takes its answer slowly, but it takes it.
             self._unsent = unsent
             self.deadline = self._connections.now + self._limits.request_seconds
+        elif unsent or self._phase is Phase.LINGER:
+            self._transport.abort()
         elif self._phase is Phase.REQUEST:
             environ = self._request.environ if self._request else None
             detail = "The request did not arrive whole in time."
-            self._refuse(Refusal("request-timeout", detail, environ))
-        elif self._phase is Phase.LINGER:
-            self._transport.abort()
+            self._refuse(RefusedError("request-timeout", detail, environ))
         else:
             self._transport.close()
 
     def drain(self, idle_deadline: float, request_deadline: float) -> None:
         """Have less time than before, because the worker is about to go."""
-        limit = idle_deadline if self._phase in (Phase.SILENT, Phase.IDLE) else request_deadline
-        if self._phase is not Phase.ANSWER:
-            self.deadline = min(self.deadline, limit)
+        if self._phase is Phase.REQUEST:
+            self.deadline = min(self.deadline, request_deadline)
+        elif self._phase is not Phase.ANSWER:
+            self.deadline = min(self.deadline, idle_deadline)
 
     def drop(self) -> None:
         """End the connection at once, whatever it is about."""
         self._transport.abort()
-
-
-class _ClientGone(Exception):
-    """Nobody is there to take the rest of an answer."""

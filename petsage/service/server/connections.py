@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # How often the clock is looked at: a deadline is met that much too late at most.
 TICK_SECONDS = 0.1
+# How long a client that goes on sending after the last answer is listened to when the worker is
+# about to go.
+DRAIN_LINGER_SECONDS = 1.0
 # Pipelined requests that are answered before the loop looks at other connections again: a client
 # that sends thousands in one go must not hold up a probe.
 TURNS_AT_A_TIME = 8
@@ -35,14 +38,12 @@ class Limits:
         request_seconds: from the first byte of a request to its last; also how long a new
             connection may stay silent, and a client take no byte of its answer.
         keep_alive_seconds: how long a connection may idle between two requests.
-        linger_seconds: how long a client may go on sending what nobody reads any more.
         body_bytes: the largest body that is received.
 
     """
 
     request_seconds: float
     keep_alive_seconds: float
-    linger_seconds: float
     body_bytes: int
 
 
@@ -74,12 +75,18 @@ class Connections:
         now: the loop's clock, at most a tick old.
         date: the same moment as a `Date` header.
         draining: whether the worker is about to go: each answer then ends its connection.
+        linger_seconds: how long a client may go on sending what nobody reads any more.
+        answered: how many requests have come in whole.
 
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, *, most: int, linger_seconds: float
+    ) -> None:
         self.loop = loop
         self.draining = False
+        self.linger_seconds = linger_seconds
+        self.answered = 0
         self._most = most
         # In the order of their last good deed: to open, and to bring a whole request.
         self._all: OrderedDict[Connection, None] = OrderedDict()
@@ -105,6 +112,7 @@ class Connections:
     def renew(self, connection: Connection) -> None:
         """Note that a connection has brought a whole request."""
         self._all.move_to_end(connection)
+        self.answered += 1
 
     def take_turn(self, connection: Connection) -> None:
         """Have a connection read on soon, after the others that wait for the same."""
@@ -132,6 +140,7 @@ class Connections:
         whole in `request_seconds`.
         """
         self.draining = True
+        self.linger_seconds = min(self.linger_seconds, DRAIN_LINGER_SECONDS)
         for connection in list(self._all):
             connection.drain(self.now + idle_seconds, self.now + request_seconds)
 

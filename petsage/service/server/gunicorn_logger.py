@@ -6,7 +6,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 
-class GunicornLogger(Logger):
+class GunicornLogger(Logger):  # type: ignore[misc]
     """Hands gunicorn's lines on to the root logger; opens no file and no handler of its own."""
 
     def setup(self, cfg: Any) -> None:

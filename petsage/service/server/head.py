@@ -27,15 +27,13 @@ MAX_HEAD_BYTES = 65_536
 # More digits overflow the parser's integer: 18446744073709551621 would count as 5.
 MAX_LENGTH_DIGITS = 18
 
-_HOST = re.compile(
-    rb"(?:[A-Za-z0-9._~-]+|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{0,5}))?"
-)
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{0,5}))?")
 _ABSOLUTE_TARGET = re.compile(rb"(?i:https?)://([^/?#]*)([^#]*)")
 # Visible ASCII, without the fragment that no request may carry (RFC 9112, section 3.2).
 _TARGET = re.compile(rb"[!\"$-~]+")
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """A request that the server answers itself: the code of the problem, and a sentence."""
 
     def __init__(self, code: str, detail: str, environ: Environ | None = None) -> None:
@@ -103,9 +101,9 @@ class HeadReader:
         So a broken line is answered at once, and not when the client gives up.
         """
         if b"\n" not in data and len(data) > self._request_line:
-            raise Refusal("uri-too-long", _TOO_LONG_LINE)
+            raise RefusedError("uri-too-long", _TOO_LONG_LINE)
         if len(data) > MAX_HEAD_BYTES:
-            raise Refusal("headers-too-large", _TOO_LARGE_HEADERS)
+            raise RefusedError("headers-too-large", _TOO_LARGE_HEADERS)
         self._refuse_bare_newlines(data)
         try:
             parse_request(data, **self._limits)
@@ -117,7 +115,7 @@ class HeadReader:
     def read(self, head: bytes, base: Mapping[str, Any]) -> Request:
         """Read a whole head, from the request line to the empty line.
 
-        `base` is what the environ holds before the request adds to it. Raises Refusal.
+        `base` is what the environ holds before the request adds to it. Raises RefusedError.
         """
         self._refuse_bare_newlines(head)
         try:
@@ -125,16 +123,16 @@ class HeadReader:
         except ValueError as fault:
             raise self._refusal(fault, head) from None
         if len(head) > MAX_HEAD_BYTES:
-            raise Refusal("headers-too-large", _TOO_LARGE_HEADERS)
+            raise RefusedError("headers-too-large", _TOO_LARGE_HEADERS)
         method, target, minor = parsed.method, parsed.path, parsed.minor_version
         if not head.lstrip(b"\r\n").startswith(b"%b %b HTTP/" % (method, target)):
-            raise Refusal("bad-request", "The request line has more than single spaces in it.")
+            raise RefusedError("bad-request", "The request line has more than single spaces in it.")
         environ = dict(base)
         environ["REQUEST_METHOD"] = method.decode("latin-1")
         environ["SERVER_PROTOCOL"] = "HTTP/1.1" if minor else "HTTP/1.0"
         _add_target(environ, target)
         hosts = _add_headers(environ, parsed.headers)
-        _check_framing(environ, chunked=parsed.has_chunked)
+        _check_framing(environ)
         _check_host(environ, hosts, required=minor == 1)
         if not target.startswith(b"/"):
             _resolve_target(environ, target)
@@ -150,15 +148,15 @@ class HeadReader:
     def _refuse_bare_newlines(self, head: bytes) -> None:
         # A proxy in front may not take a lone LF for the end of a line (RFC 9112, section 2.2).
         if head.count(b"\n") != head.count(b"\r\n"):
-            raise Refusal("bad-request", "Each line of the head must end in CR LF.")
+            raise RefusedError("bad-request", "Each line of the head must end in CR LF.")
 
-    def _refusal(self, fault: ValueError, head: bytes) -> Refusal:
+    def _refusal(self, fault: ValueError, head: bytes) -> RefusedError:
         if isinstance(fault, LimitRequestLine):
-            return Refusal("uri-too-long", _TOO_LONG_LINE)
+            return RefusedError("uri-too-long", _TOO_LONG_LINE)
         # Past 256 fields the parser gives up without saying which limit it was.
         if isinstance(fault, LimitRequestHeaders) or head.count(b"\n") > self._fields + 2:
-            return Refusal("headers-too-large", _TOO_LARGE_HEADERS)
-        return Refusal("bad-request", "This is no valid HTTP/1.1 request.")
+            return RefusedError("headers-too-large", _TOO_LARGE_HEADERS)
+        return RefusedError("bad-request", "This is no valid HTTP/1.1 request.")
 
 
 _TOO_LONG_LINE = "The request line is longer than this server takes."
@@ -167,7 +165,7 @@ _TOO_LARGE_HEADERS = "The headers are more or larger than this server takes."
 
 def _add_target(environ: Environ, target: bytes) -> None:
     if _TARGET.fullmatch(target) is None:
-        raise Refusal("bad-request", "The request target may hold visible ASCII only.")
+        raise RefusedError("bad-request", "The request target may hold visible ASCII only.")
     raw = target.decode("ascii")
     environ["RAW_URI"] = environ["REQUEST_URI"] = raw
     path, _, environ["QUERY_STRING"] = raw.partition("?")
@@ -179,7 +177,7 @@ def _add_headers(environ: Environ, headers: tuple[tuple[bytes, bytes], ...]) -> 
     for name, value in headers:
         if not name:
             # The parser hands an obsolete line folding over as a field without a name.
-            raise Refusal("bad-request", "A header line must not be folded.", environ)
+            raise RefusedError("bad-request", "A header line must not be folded.", environ)
         key = _environ_key(name)
         if key is None:
             continue
@@ -191,24 +189,24 @@ def _add_headers(environ: Environ, headers: tuple[tuple[bytes, bytes], ...]) -> 
     return hosts
 
 
-def _check_framing(environ: Environ, *, chunked: bool) -> None:
+def _check_framing(environ: Environ) -> None:
     """Refuse what two servers in a row could read as two different bodies."""
     coding = environ.pop("HTTP_TRANSFER_ENCODING", None)
     if coding is not None and (coding.lower() != "chunked" or "CONTENT_LENGTH" in environ):
-        raise Refusal(
+        raise RefusedError(
             "bad-request", "The only transfer coding is chunked, and without a length.", environ
         )
     if len(environ.get("CONTENT_LENGTH", "")) > MAX_LENGTH_DIGITS:
-        raise Refusal("bad-request", "The Content-Length is no sensible number.", environ)
+        raise RefusedError("bad-request", "The Content-Length is no sensible number.", environ)
 
 
 def _check_host(environ: Environ, repeats: int, *, required: bool) -> None:
     host = environ.get("HTTP_HOST")
     if host is None:
         if required:
-            raise Refusal("bad-request", "The request needs a Host header.", environ)
+            raise RefusedError("bad-request", "The request needs a Host header.", environ)
     elif repeats or not is_host(host.encode("latin-1")):
-        raise Refusal("bad-request", "The Host header names no host.", environ)
+        raise RefusedError("bad-request", "The Host header names no host.", environ)
 
 
 def _resolve_target(environ: Environ, target: bytes) -> None:
@@ -219,7 +217,9 @@ def _resolve_target(environ: Environ, target: bytes) -> None:
         return
     match = _ABSOLUTE_TARGET.fullmatch(target)
     if match is None or not is_host(match[1]):
-        raise Refusal("bad-request", "The request target is neither a path nor a URL.", environ)
+        raise RefusedError(
+            "bad-request", "The request target is neither a path nor a URL.", environ
+        )
     environ["HTTP_HOST"] = match[1].decode("ascii")
     path = match[2].decode("ascii").partition("?")[0] or "/"
     environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1")

@@ -28,9 +28,7 @@ class Threads:
             more = self._threads < min(self._unfinished, self._limit)
             self._threads += more
         if more:
-            threading.Thread(
-                target=self._work, name=f"view-{self._threads}", daemon=True
-            ).start()
+            threading.Thread(target=self._work, name=f"view-{self._threads}", daemon=True).start()
         self._calls.put(call)
 
     def _work(self) -> None:

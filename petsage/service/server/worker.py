@@ -107,14 +107,16 @@ class PetSageWorker(Worker):  # type: ignore[misc]
     _quitting = False
 
     async def _serve(self) -> None:
-        connections = Connections(self.loop, self._most_connections())
+        connections = Connections(
+            self.loop, most=self._most_connections(), linger_seconds=LINGER_SECONDS
+        )
         servers = [await self._listen(one.sock, connections) for one in self.sockets]
         while self.alive:
             self._look_around(connections)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), TICK_SECONDS)
         if not self._quitting and self.ppid == os.getppid():
-            await self._take_last_connections(connections)
+            await self._take_last_connections()
         for server in servers:
             server.close()
         connections.drain(DRAIN_IDLE_SECONDS, DRAIN_REQUEST_SECONDS)
@@ -134,6 +136,9 @@ class PetSageWorker(Worker):  # type: ignore[misc]
         connections.tick()
         if self.ppid != os.getppid():
             log.warning("The master is gone.")
+            self._stop()
+        elif connections.answered >= self.max_requests:
+            log.info("Stopping after %d requests, as max_requests asks.", connections.answered)
             self._stop()
 
     def _most_connections(self) -> int:
@@ -162,24 +167,11 @@ class PetSageWorker(Worker):  # type: ignore[misc]
         return server
 
     def _service(self, listener: socket.socket) -> Service:
-        name = listener.getsockname()
-        host, port = (name[0], str(name[1])) if isinstance(name, tuple) else ("localhost", "")
         return Service(
             app=self.wsgi,
             never_blocks=getattr(self.wsgi, "never_blocks", _always_false),
             problem=Envelope(self.settings).problem,
-            base_environ={
-                "SERVER_NAME": host,
-                "SERVER_PORT": port,
-                "SCRIPT_NAME": "",
-                "wsgi.version": (1, 0),
-                "wsgi.url_scheme": "http",
-                "wsgi.errors": ErrorsStream(),
-                "wsgi.multithread": True,
-                "wsgi.multiprocess": True,
-                "wsgi.run_once": False,
-                "wsgi.input_terminated": True,
-            },
+            base_environ=base_environ(listener),
             heads=HeadReader(
                 request_line=self.cfg.limit_request_line,
                 fields=self.cfg.limit_request_fields,
@@ -189,12 +181,11 @@ class PetSageWorker(Worker):  # type: ignore[misc]
             limits=Limits(
                 request_seconds=REQUEST_SECONDS,
                 keep_alive_seconds=self.cfg.keepalive,
-                linger_seconds=LINGER_SECONDS,
                 body_bytes=self.settings.max_body_bytes,
             ),
         )
 
-    async def _take_last_connections(self, connections: Connections) -> None:
+    async def _take_last_connections(self) -> None:
         """Take in what the kernel has accepted already, so that closing loses nothing.
 
         Only where this service ends: while the master listens on, so do other workers.
@@ -207,6 +198,24 @@ class PetSageWorker(Worker):  # type: ignore[misc]
         for one in self.sockets:
             refuse_new_connections(one.sock)
         await asyncio.sleep(0.05)
+
+
+def base_environ(listener: socket.socket) -> dict[str, Any]:
+    """Return what the environ of every request to a listener begins with."""
+    name = listener.getsockname()
+    host, port = (name[0], str(name[1])) if isinstance(name, tuple) else ("localhost", "")
+    return {
+        "SERVER_NAME": host,
+        "SERVER_PORT": port,
+        "SCRIPT_NAME": "",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": ErrorsStream(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
 
 
 def _always_false(_environ: dict[str, Any]) -> bool:

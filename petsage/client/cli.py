@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from petsage import __version__
+from petsage.client.interrupts import EXIT_CODE, Interrupted, Interrupts
 from petsage.client.options import common_options, release, seconds, seconds_or_none
 
 INTERNAL_FAULT = 70  # EX_SOFTWARE of sysexits.h: no verdict, so none of the codes below 10.
@@ -99,14 +100,15 @@ Examples:
     help="How long the log line may take from its answer.",
 )
 @common_options
-def smoke_test_command(url: str, **options: Any) -> int:
+@click.pass_obj
+def smoke_test_command(interrupts: Interrupts, /, url: str, **options: Any) -> int:
     """Prove that the service at URL answers, rightly, and from the release that you expect.
 
     URL is the service's base, such as https://app.example, a prefix path allowed.
     """
     from petsage.client.smoke_test_command import run
 
-    return run(url, **options)
+    return run(interrupts, url, **options)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -116,10 +118,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def exit_status(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    from petsage.client.interrupts import EXIT_CODE, Interrupted
-
     try:
-        status = cli.main(arguments, prog_name="petsage", standalone_mode=False)
+        status = cli.main(arguments, prog_name="petsage", standalone_mode=False, obj=Interrupts())
     except click.ClickException as fault:
         fault.show()
         return fault.exit_code

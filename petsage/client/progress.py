@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 from petsage.client.tally import Tally
@@ -16,15 +17,21 @@ _PLAIN_SECONDS = 10.0
 class Progress:
     """Call it after each ping; `clear` before anything else is written."""
 
-    def __init__(self, stream: TextIO | None, *, live: bool) -> None:
-        self._stream, self._live = stream, live
-        self._began = time.monotonic()
+    def __init__(
+        self,
+        stream: TextIO | None,
+        *,
+        live: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream, self._live, self._clock = stream, live, clock
+        self._began = clock()
         self._spoke = self._began
         self._shown = False
 
     def __call__(self, tally: Tally, row: Row, doing: str) -> None:
         """Say it, unless it has just been said."""
-        now = time.monotonic()
+        now = self._clock()
         if now - self._spoke < (_LIVE_SECONDS if self._live else _PLAIN_SECONDS):
             return
         self._spoke = now

@@ -60,6 +60,7 @@ Examples:
 @click.option(
     "--wait",
     type=float,
+    metavar="SECONDS",
     callback=seconds,
     default=60.0,
     show_default=True,
@@ -74,6 +75,7 @@ Examples:
 @click.option(
     "--interval",
     type=float,
+    metavar="SECONDS",
     callback=seconds_or_none,
     default=0.01,
     show_default=True,
@@ -94,6 +96,7 @@ Examples:
 @click.option(
     "--logs-within",
     type=float,
+    metavar="SECONDS",
     callback=seconds,
     default=30.0,
     show_default=True,

@@ -32,9 +32,13 @@ class LeanResponse(Response):
         return () if environ["REQUEST_METHOD"] == "HEAD" else self.response  # type: ignore[return-value]
 
 
+# Made once: json.dumps would make an encoder for each answer.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def as_json(value: object) -> LeanResponse:
     """Answer 200 with a value that is JSON already: no schema has to make it so."""
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    body = _encode(value).encode()
     return LeanResponse(
         [body],
         headers=[("Content-Type", JSON_MEDIA_TYPE), ("Content-Length", str(len(body)))],

@@ -95,6 +95,8 @@ def test_while_tls_shakes_hands() -> None:
         process = started(f"https://127.0.0.1:{listener.getsockname()[1]}")
         connection, _ = listener.accept()
         with connection:
+            connection.recv(1)
+            time.sleep(0.2)
             interrupted(process, signal.SIGTERM)
 
 

@@ -14,6 +14,7 @@ from petsage.client.response import Response
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _MEMBERS = {"status", "message", "pong", "timestamp"}
 _SHOWN = 200
+NOT_FOUND, _ = contract.PROBLEMS["not-found"]
 
 
 def printable(text: str, limit: int = _SHOWN) -> str:
@@ -86,7 +87,8 @@ def ping_fault(
     if expect is not None and status == contract.PROBLEMS["release-mismatch"][0]:
         return _mismatch_fault(response, request_id, expect)
     if status != 200:
-        return Failure.OTHER_STATUS, f"{status} from PetSage"
+        hint = "; the URL must be the service's base" if status == NOT_FOUND else ""
+        return Failure.OTHER_STATUS, f"{status} from PetSage{hint}"
     return _pong_fault(response, request_id, nonce, run)
 
 

@@ -101,7 +101,9 @@ def _request(refusal: Refusal, request_id: str, expect: str | None) -> Request:
 
 def _transient(exchange: Exchange) -> bool:
     status = exchange.response.status if exchange.response else 0
-    return exchange.failure in TRANSPORT or status == TOO_MANY_REQUESTS or status >= 500
+    # A request that hangs, while pings are answered, is no passing trouble.
+    passing = TRANSPORT - {Failure.TIMEOUT}
+    return exchange.failure in passing or status == TOO_MANY_REQUESTS or status >= 500
 
 
 def _judged(refusal: Refusal, exchange: Exchange, request_id: str, *, huge: bool) -> Refused:

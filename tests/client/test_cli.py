@@ -82,6 +82,12 @@ def test_a_fault_of_usage_is_2_before_the_first_ping(
     assert len(service.requests) == before
 
 
+def test_a_closed_standard_input_is_no_log(service: Running) -> None:
+    command = f"{shlex.join([*COMMAND, 'smoke-test', service.url, '--logs', '-'])} <&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, env=environment())
+    assert (done.returncode, b"'--logs'" in done.stderr) == (2, True)
+
+
 def test_bytes_that_are_no_text_are_a_fault_of_usage() -> None:
     done = subprocess.run(
         [*COMMAND, "smoke-test", b"http://\xff\xfe.example"], capture_output=True, env=environment()

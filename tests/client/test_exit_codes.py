@@ -348,6 +348,10 @@ def wrong_status(request: Received, _: socket.socket) -> bytes:
     return PETSAGE(request).replace(b"HTTP/1.1 415", b"HTTP/1.1 400")
 
 
+def hangs_on_null(request: Received, connection: socket.socket) -> bytes | None:
+    return silent(request, connection) if b"null" in request.body else PETSAGE(request)
+
+
 def dies_on_null(request: Received, _: socket.socket) -> bytes:
     return b"" if b"null" in request.body else PETSAGE(request)
 
@@ -359,12 +363,13 @@ def dies_on_null(request: Received, _: socket.socket) -> bytes:
         (wrong_code, "duplicate key", "400 malformed-json"),
         (wrong_status, "wrong media type", "400 unsupported-media-type"),
         (dies_on_null, "null", "the connection was closed"),
+        (hangs_on_null, "null", "no whole answer within 1 s"),
     ],
-    ids=["validation dead", "wrong code", "wrong status", "crashes"],
+    ids=["validation dead", "wrong code", "wrong status", "crashes", "hangs"],
 )
 def test_a_refusal_that_is_not_what_it_must_be_is_1(respond: Respond, name: str, got: str) -> None:
     with serving(respond) as server:
-        done = smoke_test(server.url)
+        done = smoke_test(server.url, "--timeout", 1)
         skipped = smoke_test(server.url, "--no-refusals")
     assert done.code == 1
     failed = [one for one in done.report["refusals"] if not one["passed"]]

@@ -37,7 +37,7 @@ LINGER_SECONDS = 5.0
 # On SIGTERM: how long idle connections may bring one more request, and how long a request that
 # has begun may take to arrive.
 DRAIN_IDLE_SECONDS = 2.0
-DRAIN_REQUEST_SECONDS = 4.0
+DRAIN_REQUEST_SECONDS = 3.0
 # The master closes its listener just before it sends SIGTERM; a platform that signals every
 # process at once (Heroku) may have this worker hear of it first.
 MASTER_CLOSES_SECONDS = 0.2

@@ -44,11 +44,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     api.register_blueprint(system_blueprint(settings, readiness))
     errors.install(app)
 
-    app.wsgi_app = Envelope(settings).wrap(app.wsgi_app)  # type: ignore[method-assign]
+    wsgi_app = Envelope(settings).wrap(app.wsgi_app)
     if hops := settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops
-        )
+        wsgi_app = ProxyFix(wsgi_app, *[hops] * 5)  # for, proto, host, port and prefix
+    app.wsgi_app = wsgi_app  # type: ignore[method-assign, assignment]
     return app
 
 

@@ -100,7 +100,7 @@ def system_blueprint(settings: Settings, readiness: Readiness) -> StrictBlueprin
     @system.response(200, ReadyOut())
     def ready(query: dict[str, Any]) -> dict[str, object]:
         """Run the readiness checks side by side."""
-        return diagnostics.ready(readiness, query["exclude"])
+        return diagnostics.ready(readiness, query["excluded"])
 
     @system.route(VERSION_PATH)
     @never_blocks

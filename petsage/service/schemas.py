@@ -103,8 +103,9 @@ class ReadyIn(Schema):
 
         unknown = RAISE
 
-    exclude = fields.List(
+    excluded = fields.List(
         fields.String(),
+        data_key="exclude",
         load_default=(),
         metadata={"description": "The name of a check to leave out; repeatable."},
     )

@@ -7,11 +7,13 @@ from petsage.contract import (
     API_HEALTH_MESSAGE,
     BACKEND_SMOKE_TEST_FEATURE,
     BACKEND_SMOKE_TEST_MESSAGE,
+    DOCS_PATH,
     EXAMPLE_PING,
     LOGGING_SMOKE_TEST_MESSAGE,
     SMOKE_TEST_MESSAGE,
     STATUS_OK,
     SYSTEM_HEALTH_MESSAGE,
+    WELCOME_MESSAGE,
 )
 
 EXAMPLE_TIMESTAMP = "2026-11-21T08:42:53.009378Z"
@@ -176,3 +178,10 @@ class VersionOut(Schema):
     instance = _text("web.1", "Which instance answers.", nullable=True)
     worker = _text("9f86d081884c", "Which worker process answers; random.")
     started_at = _timestamp("When the worker began.")
+
+
+class WelcomeOut(Schema):
+    """A welcome."""
+
+    message = _message(WELCOME_MESSAGE)
+    docs = _text(DOCS_PATH, "Where the documentation is, on this host.")

@@ -1,4 +1,4 @@
-"""Every problem in words: when it comes, and an example that the tests compare with real answers."""
+"""Every problem in words: when it comes, and an example that a test compares with the answer."""
 
 import json
 from dataclasses import dataclass
@@ -37,9 +37,7 @@ _ENTRIES = (
         "`Infinity`, a number too large to be represented and a byte order mark are not JSON.",
         Problem("malformed-json", "The body is not valid JSON (RFC 8259)."),
     ),
-    Entry(
-        "An object names a key twice.", Problem("duplicate-key", "An object names a key twice.")
-    ),
+    Entry("An object names a key twice.", Problem("duplicate-key", "An object names a key twice.")),
     Entry(
         "The body is not valid UTF-8, or a string holds half of a surrogate pair.",
         Problem("invalid-unicode", "The body is not valid UTF-8."),
@@ -50,9 +48,7 @@ _ENTRIES = (
     ),
     Entry(
         f"A number has more than {MAX_NUMBER_CHARACTERS:,} characters.",
-        Problem(
-            "number-too-long", f"A number has more than {MAX_NUMBER_CHARACTERS:,} characters."
-        ),
+        Problem("number-too-long", f"A number has more than {MAX_NUMBER_CHARACTERS:,} characters."),
     ),
     Entry(
         "The body ends before its `Content-Length`, or one of its chunks is broken.",
@@ -61,15 +57,11 @@ _ENTRIES = (
     Entry(
         f"`{EXPECT_RELEASE_HEADER}` is empty or repeated, `Host` is missing or names no host, or "
         "the request is not valid HTTP.",
-        Problem(
-            "bad-request", f"{EXPECT_RELEASE_HEADER} must name exactly one release or commit."
-        ),
+        Problem("bad-request", f"{EXPECT_RELEASE_HEADER} must name exactly one release or commit."),
     ),
     Entry(
         "There is nothing at the path.",
-        Problem(
-            "not-found", "There is nothing at this path; /openapi.json lists what there is."
-        ),
+        Problem("not-found", "There is nothing at this path; /openapi.json lists what there is."),
     ),
     Entry(
         "The path does not answer to the method; the header `Allow` names those that it answers "
@@ -84,8 +76,8 @@ _ENTRIES = (
         Problem("request-timeout", "The request did not arrive whole in time."),
     ),
     Entry(
-        f"`{EXPECT_RELEASE_HEADER}` names another release than the one that answers. Try again: "
-        "the release may still be on its way.",
+        f"`{EXPECT_RELEASE_HEADER}` names another release than the one that answers. That one "
+        "may still be on its way: try again after `Retry-After` seconds.",
         Problem("release-mismatch", "Another release than the expected one answers here."),
     ),
     Entry(

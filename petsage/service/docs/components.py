@@ -135,13 +135,12 @@ _SCHEMA_OF = {"validation-error": "ValidationProblem", "not-ready": "NotReadyPro
 
 def _answer(description: str, *problems: Problem) -> dict[str, Any]:
     examples = {
-        problem.code: {
-            "summary": problem.title,
-            "description": CATALOGUE[problem.code].when,
-            "value": example_of(problem),
-        }
+        problem.code: {"summary": problem.title, "value": example_of(problem)}
         for problem in problems
     }
+    if len(problems) > 1:  # else the description of the answer says it
+        for code, example in examples.items():
+            example["description"] = CATALOGUE[code].when
     names = list(HEADERS_OF_EVERY_ANSWER)
     if problems[0].code == "release-mismatch":
         names.append("Retry-After")

@@ -1,41 +1,42 @@
-# Every target sets up what it needs in .venv; `make` alone lists them.
+# Every target sets up what it needs in $(VENV); `make` alone lists them.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 
 .PHONY: help run test check lock clean
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' Makefile | column -t -s '|'
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
 
-run: .venv/run ## start the service exactly as the Procfile does (PORT, 8000 by default)
+run: $(VENV)/run ## start the service exactly as the Procfile does (PORT, 8000 by default)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec sh -c "exec $$(sed -n 's/^web: *//p' Procfile)"
 
-test: .venv/dev ## run the tests
+test: $(VENV)/dev ## run the tests
 	@$(BIN)/python -m pytest
 
-check: .venv/dev ## format, lint, types
+check: $(VENV)/dev ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-lock: .venv/dev ## pin requirements.txt and requirements-dev.txt anew from setup.cfg
+lock: $(VENV)/dev ## pin requirements.txt and requirements-dev.txt anew from setup.cfg
 	$(BIN)/python -m tests.locks --upgrade
 
 clean: ## remove the virtual environment and caches
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/bin/python:
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "PetSage needs Python 3.11 or newer; name one: make PYTHON=python3.13 ..." >&2; exit 1; }
-	@$(PYTHON) -m venv .venv \
-	  || { rm -rf .venv; echo "No virtual environment: on Debian, 'apt install python3-venv' adds what is missing." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { rm -rf $(VENV); echo "No virtual environment: on Debian, 'apt install python3-venv' adds what is missing." >&2; exit 1; }
 
-.venv/run: requirements.txt setup.cfg pyproject.toml | .venv/bin/python
-	@echo "Setting up .venv (once) ..."
+$(VENV)/run: requirements.txt setup.cfg pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV) (once) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-.venv/dev: .venv/run requirements-dev.txt
-	@echo "Adding the test tools to .venv (once) ..."
+$(VENV)/dev: $(VENV)/run requirements-dev.txt
+	@echo "Adding the test tools to $(VENV) (once) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@

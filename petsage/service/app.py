@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from flask import Flask
+from flask_smorest import Api
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from petsage.service import errors, logs, openapi
@@ -21,6 +22,7 @@ class Parts:
 
     settings: Settings
     readiness: Readiness
+    api: Api
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -37,7 +39,6 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     app = PetSage("petsage.service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.extensions["petsage"] = Parts(settings, readiness)
     app.before_request(lambda: require_expected(settings.release))
 
     api = openapi.StrictApi(app)
@@ -46,6 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     api.register_blueprint(welcome_blueprint)
     app.register_blueprint(pages_blueprint(api))
     errors.install(app)
+    app.extensions["petsage"] = Parts(settings, readiness, api)
 
     wsgi_app = Envelope(settings).wrap(app.wsgi_app)
     if hops := settings.trusted_proxies:

@@ -8,11 +8,13 @@ import select
 import socket
 import stat
 from collections.abc import Callable
-from contextlib import suppress
 
 # Writes of up to PIPE_BUF bytes are atomic (POSIX, write(2)): the lines of several workers
 # that share one pipe don't interleave.
 MAX_LINE_BYTES = 4096
+
+_Write = Callable[[bytes], int]
+_Close = Callable[[], None]
 
 
 class LogStream:
@@ -27,10 +29,13 @@ class LogStream:
     def __init__(self, descriptor: int = 1) -> None:
         self.working = True
         self.lost = 0
-        self._write = _never_blocking_writer(descriptor)
+        self._torn = False
+        self._write, self._close = _never_blocking(descriptor)
 
     def write(self, line: bytes) -> bool:
         """Write one line of at most `MAX_LINE_BYTES` bytes; return whether it was written."""
+        if self._torn:
+            line = b"\n" + line
         try:
             written = self._write(line)
         except OSError:
@@ -38,26 +43,33 @@ class LogStream:
             written = 0
         self.working = written == len(line)
         self.lost = 0 if self.working else self.lost + 1
+        if written:
+            # Pipes take a line whole or not at all; terminals and disks may take a part.
+            self._torn = not self.working
         return self.working
 
+    def close(self) -> None:
+        """Give back what was opened for this stream; the shared descriptor stays open."""
+        self._close()
 
-def _never_blocking_writer(descriptor: int) -> Callable[[bytes], int]:
+
+def _never_blocking(descriptor: int) -> tuple[_Write, _Close]:
     try:
         kind = os.fstat(descriptor).st_mode
     except OSError:
-        return lambda line: os.write(descriptor, line)  # closed: each write fails, as it should
+        kind = stat.S_IFREG  # closed: each write fails, as it should
     if stat.S_ISSOCK(kind):  # systemd's journal
         peer = socket.socket(fileno=os.dup(descriptor))
-        return lambda line: peer.send(line, socket.MSG_DONTWAIT)
-    if stat.S_ISFIFO(kind):
-        # O_NONBLOCK belongs to the open file description, which other processes share: a
-        # description of our own is opened, through Linux's /proc.
-        with suppress(OSError):
-            own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK)
-            return lambda line: os.write(own, line)
+        return lambda line: peer.send(line, socket.MSG_DONTWAIT), peer.close
     if stat.S_ISREG(kind):
-        return lambda line: os.write(descriptor, line)
-    return lambda line: _write_if_ready(descriptor, line)
+        return lambda line: os.write(descriptor, line), lambda: None
+    # A pipe or a terminal. O_NONBLOCK belongs to the open file description, which other processes
+    # share: a description of our own is opened, through Linux's /proc.
+    try:
+        own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:
+        return lambda line: _write_if_ready(descriptor, line), lambda: None
+    return lambda line: os.write(own, line), lambda: os.close(own)
 
 
 def _write_if_ready(descriptor: int, line: bytes) -> int:

@@ -122,6 +122,11 @@ class JsonHandler(logging.Handler):
         if receipt is not None and written:
             receipt.written = True
 
+    def close(self) -> None:
+        """Close the stream with the handler."""
+        self.stream.close()
+        super().close()
+
     def check(self) -> None:
         """Raise an error unless the last write of the log stream worked.
 
@@ -150,6 +155,7 @@ def install(settings: Settings, stream: LogStream | None = None) -> JsonHandler:
     for other in root.handlers[:]:
         if isinstance(other, JsonHandler):
             root.removeHandler(other)
+            other.close()
     root.addHandler(handler)
     root.setLevel(settings.log_level)
     return handler

@@ -1,0 +1,155 @@
+"""How an app is called for one connection: right away on the event loop, or in a thread.
+
+A thread never touches the connection: what it sends and says goes through the loop.
+"""
+
+from __future__ import annotations
+
+import logging
+from io import BytesIO
+from threading import Event
+from typing import TYPE_CHECKING
+
+from petsage.service.server.answer import Answer
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from _typeshed.wsgi import WSGIApplication
+
+    from petsage.service.server.connections import Service
+    from petsage.service.server.head import Environ, RefusedError
+
+log = logging.getLogger(__name__)
+
+
+def answer_at_once(
+    service: Service,
+    app: WSGIApplication,
+    environ: Environ,
+    transport: asyncio.WriteTransport,
+    *,
+    date: str,
+    keep_alive: bool,
+) -> bool:
+    """Call an app that never waits; return whether the connection may go on."""
+    answer = Answer(transport.write, date=date, keep_alive=keep_alive, at_once=True)
+    try:
+        answer.run(app, environ)
+    except Exception:
+        log.exception("The app failed.")
+        if answer.begun:
+            return False
+        return _answer_fault(service, environ, transport, date=date, keep_alive=keep_alive)
+    return answer.keep_alive
+
+
+def answer_refusal(
+    service: Service,
+    refusal: RefusedError,
+    base: Environ,
+    transport: asyncio.WriteTransport,
+    *,
+    date: str,
+) -> None:
+    """Answer what the app never sees. What is not known of the request is a dash in the log."""
+    environ = refusal.environ or base | {
+        "REQUEST_METHOD": "-",
+        "REQUEST_URI": "-",
+        "PATH_INFO": "",
+        "QUERY_STRING": "",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+    }
+    environ["wsgi.input"] = BytesIO()
+    app = service.problem(refusal.code, refusal.detail)
+    answer_at_once(service, app, environ, transport, date=date, keep_alive=False)
+
+
+def _answer_fault(
+    service: Service,
+    environ: Environ,
+    transport: asyncio.WriteTransport,
+    *,
+    date: str,
+    keep_alive: bool,
+) -> bool:
+    answer = Answer(transport.write, date=date, keep_alive=keep_alive, at_once=True)
+    answer.run(service.problem("internal-error", "The server failed to answer this."), environ)
+    return answer.keep_alive
+
+
+class ThreadedAnswer:
+    """One answer that is made in a thread, and how it gets to the client from there.
+
+    Args:
+        done: told on the loop whether the connection may go on. Never told where it is gone.
+
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        loop: asyncio.AbstractEventLoop,
+        transport: asyncio.WriteTransport,
+        done: Callable[[bool], None],
+    ) -> None:
+        self._service = service
+        self._loop = loop
+        self._transport = transport
+        self._done = done
+        self._writable = True
+        self._room = Event()
+
+    def pause(self) -> None:
+        """Have the thread wait after what it sends next, until `resume`."""
+        self._writable = False
+
+    def resume(self) -> None:
+        """Have the thread go on, be it because there is room again or nobody to send to."""
+        self._writable = True
+        self._room.set()
+
+    def run(self, environ: Environ, date: str, keep_alive: bool) -> None:
+        """Make the answer, in a thread."""
+        if self._transport.is_closing():
+            return
+        answer = Answer(self._send, date=date, keep_alive=keep_alive, at_once=False)
+        try:
+            answer.run(self._service.app, environ)
+        except _ClientGoneError:
+            return
+        except Exception:
+            log.exception("The app failed.")
+            if not answer.begun:
+                self._loop.call_soon_threadsafe(self._fail, environ, date, keep_alive)
+                return
+            # An answer that was cut short must not look whole, nor be followed by another.
+            self._loop.call_soon_threadsafe(self._transport.abort)
+        else:
+            self._loop.call_soon_threadsafe(self._done, answer.keep_alive)
+
+    def _send(self, data: bytes) -> None:
+        self._room.clear()
+        self._loop.call_soon_threadsafe(self._write, data)
+        self._room.wait()
+        if self._transport.is_closing():
+            raise _ClientGoneError
+
+    def _write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+        if self._writable or self._transport.is_closing():
+            self._room.set()
+
+    def _fail(self, environ: Environ, date: str, keep_alive: bool) -> None:
+        if not self._transport.is_closing():
+            self._done(
+                _answer_fault(
+                    self._service, environ, self._transport, date=date, keep_alive=keep_alive
+                )
+            )
+
+
+class _ClientGoneError(Exception):
+    """Nobody is there to take the rest of an answer."""

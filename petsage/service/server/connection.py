@@ -1,0 +1,290 @@
+"""One connection: requests are read, answered in order, and waited for as long as is allowed.
+
+It decides when; what a head or a body says, and what an app answers, is read and made elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import math
+from functools import partial
+from io import BytesIO
+from typing import TYPE_CHECKING, cast
+
+from petsage.service.server.answering import ThreadedAnswer, answer_at_once, answer_refusal
+from petsage.service.server.body import BrokenBodyError, ChunkedBody, MeasuredBody
+from petsage.service.server.head import RefusedError, Request
+
+if TYPE_CHECKING:
+    from petsage.service.server.connections import Connections, Service
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+# What a client may still send after an answer that ends the connection: it is read and thrown
+# away, because closing a socket with unread bytes resets it, and the answer would be lost.
+MAX_LINGER_BYTES = 256 * 1024 * 1024
+
+
+class Phase(enum.Enum):
+    """What a connection waits for, which is what its deadline is about."""
+
+    SILENT = "the first byte of a new connection"
+    REQUEST = "the rest of a request"
+    ANSWER = "the app"
+    IDLE = "the next request"
+    LINGER = "the client to notice that this is over"
+
+
+class Connection(asyncio.Protocol):
+    """One connection from a client, from accept to close."""
+
+    def __init__(self, service: Service, connections: Connections) -> None:
+        self._service = service
+        self._connections = connections
+        self._limits = service.limits
+        self._phase = Phase.SILENT
+        self.deadline = connections.now + service.limits.request_seconds
+        self._input = b""
+        self._request: Request | None = None  # the one whose body is being received
+        self._body: MeasuredBody | ChunkedBody | None = None
+        self._threaded: ThreadedAnswer | None = None  # the one that is being made
+        self._ended = False  # the client has sent its last byte
+        self._reading = True
+        self._turn_awaited = False
+        self._writable = True
+        self._unsent = 0  # bytes that the client had not taken at the last deadline
+        self._lingered = 0
+
+    @property
+    def answering(self) -> bool:
+        """Whether the app is at work for this connection."""
+        return self._phase is Phase.ANSWER
+
+    # What the event loop reports.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take in the new connection."""
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        remote = {"REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])} if peer else {}
+        self._base = self._service.base_environ | remote
+        self._connections.add(self)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._connections.remove(self)
+        if self._threaded is not None:
+            self._threaded.resume()
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes of the client."""
+        if self._phase is Phase.LINGER:
+            self._lingered += len(data)
+            if self._lingered > MAX_LINGER_BYTES:
+                self._transport.abort()
+            return
+        self._input = self._input + data if self._input else data
+        if self._phase is Phase.ANSWER or self._turn_awaited or not self._writable:
+            self._reading = False
+            self._transport.pause_reading()
+        else:
+            self.read_on()
+
+    def eof_received(self) -> bool:
+        """Answer what the client has sent before it said that nothing more will come."""
+        self._ended = True
+        if self._phase is Phase.REQUEST:
+            self._refuse_incomplete()
+        return self._phase is Phase.ANSWER or bool(self._input) or not self._writable
+
+    def pause_writing(self) -> None:
+        """Stop answering: the client takes its answers slower than they are made."""
+        self._writable = False
+        self.deadline = min(self.deadline, self._connections.now + self._limits.request_seconds)
+        if self._threaded is not None:
+            self._threaded.pause()
+
+    def resume_writing(self) -> None:
+        """Go on answering."""
+        self._writable = True
+        if self._phase is Phase.IDLE:
+            self._await_next()
+        elif self._threaded is not None:
+            self.deadline = math.inf
+            self._threaded.resume()
+
+    # Reading.
+
+    def read_on(self) -> None:
+        """Read as much of the input as makes one request, and answer that."""
+        self._turn_awaited = False
+        if self._phase in (Phase.ANSWER, Phase.LINGER) or self._transport.is_closing():
+            return
+        try:
+            if self._body is None:
+                self._read_head()
+            else:
+                self._read_body(self._body)
+        except RefusedError as refusal:
+            self._refuse(refusal)
+
+    def _read_head(self) -> None:
+        data = self._input
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4:
+            self._service.heads.check_beginning(data)
+            self._await_rest()
+            return
+        request = self._service.heads.read(data[:end], self._base)
+        length = request.length
+        if length is None:
+            self._await_body(request, ChunkedBody(self._limits.body_bytes), data[end:])
+        elif length > self._limits.body_bytes:
+            # Never received, and no 100: the app says what it thinks of the announcement.
+            self._input = b""
+            request.keep_alive = False
+            self._answer(request, b"")
+        elif len(data) - end >= length:
+            self._input = data[end + length :]
+            self._answer(request, data[end : end + length])
+        else:
+            self._await_body(request, MeasuredBody(length), data[end:])
+
+    def _await_body(
+        self, request: Request, body: MeasuredBody | ChunkedBody, beginning: bytes
+    ) -> None:
+        self._request, self._body, self._input = request, body, beginning
+        if beginning:
+            self._read_body(body)
+        else:
+            if request.expects_continue:
+                self._transport.write(CONTINUE)
+            self._await_rest()
+
+    def _read_body(self, body: MeasuredBody | ChunkedBody) -> None:
+        request = cast(Request, self._request)
+        data, self._input = self._input, b""
+        try:
+            rest = body.feed(data)
+        except BrokenBodyError:
+            detail = "A chunk of the body is broken."
+            raise RefusedError("incomplete-body", detail, request.environ) from None
+        if rest is None:
+            self._await_rest()
+            return
+        self._request = self._body = None
+        self._input = rest
+        if isinstance(body, ChunkedBody):
+            # The coding is gone, so the environ says what any app understands.
+            request.environ["CONTENT_LENGTH"] = str(len(body.data))
+            request.keep_alive = request.keep_alive and not body.too_large
+        self._answer(request, bytes(body.data))
+
+    def _await_rest(self) -> None:
+        if self._phase is not Phase.REQUEST:
+            self._phase = Phase.REQUEST
+            self.deadline = self._connections.loop.time() + self._limits.request_seconds
+        if self._ended:
+            self._refuse_incomplete()
+        else:
+            self._resume_reading()
+
+    def _await_next(self) -> None:
+        self.deadline = self._connections.now + self._limits.keep_alive_seconds
+        if self._input:
+            self._turn_awaited = True
+            self._connections.take_turn(self)
+        else:
+            self._resume_reading()
+
+    def _resume_reading(self) -> None:
+        if not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
+
+    # Answering.
+
+    def _answer(self, request: Request, body: bytes) -> None:
+        environ = request.environ
+        environ["wsgi.input"] = BytesIO(body)
+        connections, service = self._connections, self._service
+        connections.renew(self)
+        over = (connections.draining or self._ended) and not self._input
+        keep_alive = request.keep_alive and not over
+        if service.never_blocks(environ):
+            keep_alive = answer_at_once(
+                *(service, service.app, environ, self._transport),
+                date=connections.date,
+                keep_alive=keep_alive,
+            )
+            self._answered(keep_alive)
+            return
+        self._phase = Phase.ANSWER
+        self.deadline = math.inf
+        self._threaded = ThreadedAnswer(service, connections.loop, self._transport, self._answered)
+        service.threads.run(partial(self._threaded.run, environ, connections.date, keep_alive))
+
+    def _answered(self, keep_alive: bool) -> None:
+        self._threaded = None
+        if self._transport.is_closing():
+            return
+        over = (self._connections.draining or self._ended) and not self._input
+        if not keep_alive or over:
+            self._end()
+            return
+        self._phase = Phase.IDLE
+        if self._writable:
+            self._await_next()
+
+    def _refuse(self, refusal: RefusedError) -> None:
+        date = self._connections.date
+        answer_refusal(self._service, refusal, self._base, self._transport, date=date)
+        self._end()
+
+    def _refuse_incomplete(self) -> None:
+        if self._request is None:
+            self._refuse(RefusedError("bad-request", "The request ends within its head."))
+        else:
+            detail = "The body ends before it is whole."
+            self._refuse(RefusedError("incomplete-body", detail, self._request.environ))
+
+    def _end(self) -> None:
+        """End the connection so that the client gets its last answer."""
+        self._phase = Phase.LINGER
+        self._input = b""
+        self._request = self._body = None
+        self.deadline = self._connections.now + self._connections.linger_seconds
+        if self._ended:
+            self._transport.close()
+        else:
+            self._transport.write_eof()
+            self._resume_reading()
+
+    # Time.
+
+    def expire(self) -> None:
+        """Do what is to be done when the time is up."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent and not self._connections.draining and not 0 < self._unsent <= unsent:
+            # The client takes its answer slowly, but it takes it.
+            self._unsent = unsent
+            self.deadline = self._connections.now + self._limits.request_seconds
+        elif unsent or self._phase is Phase.LINGER:
+            self._transport.abort()
+        elif self._phase is Phase.REQUEST:
+            environ = self._request.environ if self._request else None
+            detail = "The request did not arrive whole in time."
+            self._refuse(RefusedError("request-timeout", detail, environ))
+        else:
+            self._transport.close()
+
+    def drain(self, idle_deadline: float, request_deadline: float) -> None:
+        """Have less time than before, because the worker is about to go."""
+        if self._phase is Phase.REQUEST:
+            self.deadline = min(self.deadline, request_deadline)
+        elif self._phase is not Phase.ANSWER:
+            self.deadline = min(self.deadline, idle_deadline)
+
+    def drop(self) -> None:
+        """End the connection at once, whatever it is about."""
+        self._transport.abort()

@@ -1,0 +1,150 @@
+"""All connections of one worker: how many there may be, whose turn it is, and whose time is up.
+
+It reads no byte: what a single connection says is that connection's affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed.wsgi import WSGIApplication
+
+    from petsage.service.server.connection import Connection
+    from petsage.service.server.head import Environ, HeadReader
+    from petsage.service.server.threads import Threads
+
+# How often the clock is looked at: a deadline is met that much too late at most.
+TICK_SECONDS = 0.1
+# How long a client that goes on sending after the last answer is listened to when the worker is
+# about to go.
+DRAIN_LINGER_SECONDS = 1.0
+# Pipelined requests that are answered before the loop looks at other connections again: a client
+# that sends thousands in one go must not hold up a probe.
+TURNS_AT_A_TIME = 8
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a connection may take, in seconds and bytes.
+
+    Attributes:
+        request_seconds: from the first byte of a request to its last; also how long a new
+            connection may stay silent, and a client take no byte of its answer.
+        keep_alive_seconds: how long a connection may idle between two requests.
+        body_bytes: the largest body that is received.
+
+    """
+
+    request_seconds: float
+    keep_alive_seconds: float
+    body_bytes: int
+
+
+@dataclass(frozen=True)
+class Service:
+    """What answers: the app, what refuses in its stead, and what both need.
+
+    Attributes:
+        app: the WSGI app.
+        never_blocks: tells of an environ whether the app answers it without ever waiting.
+        problem: makes a WSGI app that answers the problem of a code and a detail.
+        base_environ: what each environ starts from.
+
+    """
+
+    app: WSGIApplication
+    never_blocks: Callable[[Environ], bool]
+    problem: Callable[[str, str], WSGIApplication]
+    base_environ: Environ
+    heads: HeadReader
+    threads: Threads
+    limits: Limits
+
+
+class Connections:
+    """The connections of one worker.
+
+    Attributes:
+        now: the loop's clock, at most a tick old.
+        date: the same moment as a `Date` header.
+        draining: whether the worker is about to go: each answer then ends its connection.
+        linger_seconds: how long a client may go on sending what nobody reads any more.
+        answered: how many requests have come in whole.
+
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, *, most: int, linger_seconds: float
+    ) -> None:
+        self.loop = loop
+        self.draining = False
+        self.linger_seconds = linger_seconds
+        self.answered = 0
+        self._most = most
+        # In the order of their last good deed: to open, and to bring a whole request.
+        self._all: OrderedDict[Connection, None] = OrderedDict()
+        self._turns: deque[Connection] = deque()
+        self.tick()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, connection: Connection) -> None:
+        """Take in a new connection; where there is no room, the one that idles longest goes."""
+        if len(self._all) >= self._most:
+            for other in self._all:
+                if not other.answering:
+                    other.drop()
+                    break
+        self._all[connection] = None
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection that is gone."""
+        self._all.pop(connection, None)
+
+    def renew(self, connection: Connection) -> None:
+        """Note that a connection has brought a whole request."""
+        self._all.move_to_end(connection)
+        self.answered += 1
+
+    def take_turn(self, connection: Connection) -> None:
+        """Have a connection read on soon, after the others that wait for the same."""
+        if not self._turns:
+            self.loop.call_soon(self._next_turns)
+        self._turns.append(connection)
+
+    def _next_turns(self) -> None:
+        for _ in range(min(TURNS_AT_A_TIME, len(self._turns))):
+            self._turns.popleft().read_on()
+        if self._turns:
+            self.loop.call_soon(self._next_turns)
+
+    def tick(self) -> None:
+        """Look at the clock, and at every connection whose time is up."""
+        self.now = self.loop.time()
+        self.date = formatdate(usegmt=True)
+        for connection in [one for one in self._all if one.deadline <= self.now]:
+            connection.expire()
+
+    def drain(self, idle_seconds: float, request_seconds: float) -> None:
+        """Let every connection end: with its answer, or when its time is up.
+
+        Idle ones may bring one more request for `idle_seconds`; one that has begun must be
+        whole in `request_seconds`.
+        """
+        self.draining = True
+        self.linger_seconds = min(self.linger_seconds, DRAIN_LINGER_SECONDS)
+        for connection in list(self._all):
+            connection.drain(self.now + idle_seconds, self.now + request_seconds)
+
+    def drop_all(self) -> None:
+        """End every connection at once."""
+        for connection in list(self._all):
+            connection.drop()

@@ -1,0 +1,53 @@
+"""gunicorn's settings, each with its reason. GUNICORN_CMD_ARGS and the command line beat them.
+
+Read in the master, so that a fault of the environment is reported once.
+"""
+
+import os
+from pathlib import Path
+
+from petsage.service.doorstep import settings_or_exit
+from petsage.service.server.gunicorn_logger import GunicornLogger
+from petsage.service.server.worker import PetSageWorker
+
+_settings = settings_or_exit(os.environ)
+
+# A platform that gives a port routes to this machine from outside. Without one, only this
+# machine itself is let in.
+bind = f"{'0.0.0.0' if _settings.port_given else '127.0.0.1'}:{_settings.port}"  # noqa: S104
+
+worker_class = PetSageWorker.with_settings(_settings)
+# Threads for views that may block; the service's own never do.
+threads = 16
+# Connections are cheap: an idle one takes some kB. Past this the one that idles longest goes.
+worker_connections = 4096
+# What waits while a worker boots or is busy; the kernel cuts it to net.core.somaxconn.
+backlog = 2048
+
+# Longer than the router in front keeps its end (Heroku: 90 s): then only the router closes,
+# and none of its requests meets a connection that is closing.
+keepalive = 95
+# Heroku kills after 30 s; the master takes up to a second to notice that its time is up.
+graceful_timeout = 25
+# A worker whose loop is stuck for that long is replaced.
+timeout = 30
+# The heartbeat is written to a file: on a disk, it could wait for that disk.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+
+# Longer lines get 414, more or longer headers 431 (these are gunicorn's own defaults, written
+# down because the README names them).
+limit_request_line = 8190
+limit_request_fields = 100
+limit_request_field_size = 8190
+
+# Each worker loads the app itself: SIGHUP then brings in new code.
+preload_app = False
+# Nothing here asks gunicorn for it, and it would open a socket under $HOME.
+control_socket_disable = True
+# Whom to believe about X-Forwarded-* is PETSAGE_TRUSTED_PROXIES' affair alone.
+forwarded_allow_ips = ""
+proc_name = "petsage"
+
+logger_class = GunicornLogger
+# gunicorn's lines are records like any other, under the one level of the log.
+loglevel = "debug" if _settings.log_level == "DEBUG" else _settings.log_level.lower()

@@ -1,0 +1,236 @@
+"""The worker of gunicorn that runs the service: its event loop, its listeners, its end.
+
+gunicorn's names stand here and in `gunicorn_logger` only: the rest of this folder knows sockets
+and WSGI, and no gunicorn.
+"""
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+import uvloop
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
+
+from petsage.service.envelope import Envelope
+from petsage.service.server.backlog import refuse_new_connections
+from petsage.service.server.connection import Connection
+from petsage.service.server.connections import TICK_SECONDS, Connections, Limits, Service
+from petsage.service.server.errors_stream import ErrorsStream
+from petsage.service.server.head import HeadReader
+from petsage.service.server.threads import Threads
+from petsage.service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# DESIGN 2.3: a request arrives whole within this time of its first byte.
+REQUEST_SECONDS = 10.0
+# How long a client that goes on sending after the last answer is listened to.
+LINGER_SECONDS = 5.0
+# On SIGTERM: how long idle connections may bring one more request, and how long a request that
+# has begun may take to arrive.
+DRAIN_IDLE_SECONDS = 2.0
+DRAIN_REQUEST_SECONDS = 4.0
+# The master closes its listener just before it sends SIGTERM; a platform that signals every
+# process at once (Heroku) may have this worker hear of it first.
+MASTER_CLOSES_SECONDS = 0.2
+# Descriptors that are not connections: listeners, the log, the loop's own.
+SPARE_DESCRIPTORS = 64
+
+
+class PetSageWorker(Worker):  # type: ignore[misc]
+    """Serves any WSGI app over HTTP/1.1 on an event loop.
+
+    Each request is received whole first; an app that marks it as one that never blocks is
+    called right then, any other in a thread. Settings come with the class: see `with_settings`.
+    """
+
+    settings: ClassVar[Settings]
+
+    @classmethod
+    def with_settings(cls, settings: Settings) -> "type[PetSageWorker]":
+        """Return this class for a service of these settings: gunicorn makes the instances."""
+        return type(cls.__name__, (cls,), {"settings": settings})
+
+    def init_process(self) -> None:
+        """Prepare this process, and run until the end."""
+        asyncio.set_event_loop(None)
+        self.loop = uvloop.new_event_loop()
+        super().init_process()
+
+    def init_signals(self) -> None:
+        """Have the event loop hear of signals."""
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        self.loop.add_signal_handler(signal.SIGTERM, self._stop)
+        self.loop.add_signal_handler(signal.SIGQUIT, self._quit)
+        self.loop.add_signal_handler(signal.SIGINT, self._quit)
+        self.loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
+        self.loop.add_signal_handler(signal.SIGWINCH, lambda: None)
+        # The master sends it to a worker whose loop is stuck: the loop can't be asked then.
+        signal.signal(signal.SIGABRT, self.handle_abort)
+
+    def load_wsgi(self) -> None:
+        """Load the app; where that fails, say so in the log and end the service."""
+        try:
+            super().load_wsgi()
+        except Exception:
+            log.critical("The app can't be loaded.", exc_info=True)
+            sys.exit(Arbiter.APP_LOAD_ERROR)
+
+    def run(self) -> None:
+        """Serve until the end."""
+        asyncio.set_event_loop(self.loop)
+        self._stopping = asyncio.Event()
+        try:
+            self.loop.run_until_complete(self._serve())
+        finally:
+            self.alive = False
+
+    def _stop(self) -> None:
+        self.alive = False
+        self._stopping.set()
+
+    def _quit(self) -> None:
+        self.cfg.worker_int(self)
+        log.info("Quitting at once.")
+        self._quitting = True
+        self._stop()
+
+    _quitting = False
+
+    async def _serve(self) -> None:
+        connections = Connections(
+            self.loop, most=self._most_connections(), linger_seconds=LINGER_SECONDS
+        )
+        servers = [await self._listen(one.sock, connections) for one in self.sockets]
+        while self.alive:
+            self._look_around(connections)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), TICK_SECONDS)
+        if not self._quitting and self.ppid == os.getppid():
+            await self._take_last_connections()
+        for server in servers:
+            server.close()
+        connections.drain(DRAIN_IDLE_SECONDS, DRAIN_REQUEST_SECONDS)
+        log.info("Stopping. Connections: %d.", len(connections))
+        last = self.loop.time() + self.cfg.graceful_timeout
+        while connections and not self._quitting and self.loop.time() < last:
+            self.notify()
+            connections.tick()
+            await asyncio.sleep(TICK_SECONDS / 2)
+        if connections:
+            log.warning("Connections cut: %d.", len(connections))
+            connections.drop_all()
+            await asyncio.sleep(0)
+
+    def _look_around(self, connections: Connections) -> None:
+        self.notify()
+        connections.tick()
+        if self.ppid != os.getppid():
+            log.warning("The master is gone.")
+            self._stop()
+        elif connections.answered >= self.max_requests:
+            log.info("Stopping after %d requests, as max_requests asks.", connections.answered)
+            self._stop()
+
+    def _most_connections(self) -> int:
+        """Return how many connections there may be, and see to the descriptors for them."""
+        wanted: int = self.cfg.worker_connections + SPARE_DESCRIPTORS
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            return soft - SPARE_DESCRIPTORS
+        return wanted - SPARE_DESCRIPTORS
+
+    async def _listen(
+        self, listener: socket.socket, connections: Connections
+    ) -> asyncio.AbstractServer:
+        service = self._service(listener)
+        create = (
+            self.loop.create_unix_server
+            if listener.family == socket.AF_UNIX
+            else self.loop.create_server
+        )
+        # uvloop listens anew, with a backlog of 100 where it is not told.
+        server: asyncio.AbstractServer = await create(
+            lambda: Connection(service, connections), sock=listener, backlog=self.cfg.backlog
+        )
+        return server
+
+    def _service(self, listener: socket.socket) -> Service:
+        return Service(
+            app=self.wsgi,
+            never_blocks=getattr(self.wsgi, "never_blocks", _always_false),
+            problem=Envelope(self.settings).problem,
+            base_environ=base_environ(listener),
+            heads=HeadReader(
+                request_line=self.cfg.limit_request_line,
+                fields=self.cfg.limit_request_fields,
+                field_size=self.cfg.limit_request_field_size,
+            ),
+            threads=Threads(self.cfg.threads),
+            limits=Limits(
+                request_seconds=REQUEST_SECONDS,
+                keep_alive_seconds=self.cfg.keepalive,
+                body_bytes=self.settings.max_body_bytes,
+            ),
+        )
+
+    async def _take_last_connections(self) -> None:
+        """Take in what the kernel has accepted already, so that closing loses nothing.
+
+        Only where this service ends: while the master listens on, so do other workers.
+        """
+        ends = self.loop.time() + MASTER_CLOSES_SECONDS
+        while _is_held_by(self.ppid, self.sockets):
+            if self.loop.time() > ends:
+                return
+            await asyncio.sleep(0.005)
+        for one in self.sockets:
+            refuse_new_connections(one.sock)
+        await asyncio.sleep(0.05)
+
+
+def base_environ(listener: socket.socket) -> dict[str, Any]:
+    """Return what the environ of every request to a listener begins with."""
+    name = listener.getsockname()
+    host, port = (name[0], str(name[1])) if isinstance(name, tuple) else ("localhost", "")
+    return {
+        "SERVER_NAME": host,
+        "SERVER_PORT": port,
+        "SCRIPT_NAME": "",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": ErrorsStream(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+
+
+def _always_false(_environ: dict[str, Any]) -> bool:
+    return False
+
+
+def _is_held_by(pid: int, listeners: list[Any]) -> bool:
+    """Tell whether a process has one of these sockets open; yes where it can't be seen."""
+    inodes = {f"socket:[{os.fstat(one.sock.fileno()).st_ino}]" for one in listeners}
+    try:
+        links = list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return True
+    for link in links:
+        with suppress(OSError):
+            if str(link.readlink()) in inodes:
+                return True
+    return False

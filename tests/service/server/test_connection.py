@@ -1,0 +1,220 @@
+"""A connection among many: pipelining, deadlines, slow readers, the cap, the worker's end."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from typing import Any
+
+import pytest
+
+from tests.service.server.listening import echo, listening
+
+GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST /x HTTP/1.1\r\nHost: a\r\n"
+
+UNFINISHED = {
+    "request line": b"GET /x",
+    "headers": b"GET /x HTTP/1.1\r\nHost: a\r\n",
+    "body": POST + b"Content-Length: 5\r\n\r\nab",
+    "no body": POST + b"Content-Length: 5\r\n\r\n",
+    "chunks": POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+}
+
+
+def test_pipelined_requests_are_answered_in_their_order() -> None:
+    with listening() as server, server.connect() as client:
+        client.send(
+            b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(500))
+        )
+        for number in range(500):
+            assert client.answer().body == b"GET /%d " % number
+
+
+def test_a_flood_of_pipelined_requests_delays_nobody_else() -> None:
+    with listening() as server, server.connect() as flooding, server.connect() as client:
+        flooding.send(GET * 5_000)
+        began = time.monotonic()
+        client.send(GET)
+        assert client.answer().status == 200
+        assert time.monotonic() - began < 0.1
+        for _ in range(5_000):
+            assert flooding.answer().status == 200
+
+
+@pytest.mark.parametrize("sent", UNFINISHED.values(), ids=UNFINISHED.keys())
+@pytest.mark.parametrize("first", [b"", GET], ids=["new", "kept alive"])
+def test_a_request_that_does_not_arrive_whole_gets_408(sent: bytes, first: bytes) -> None:
+    with listening(request_seconds=0.3) as server, server.connect() as client:
+        if first:
+            client.send(first)
+            assert client.answer().status == 200
+        client.send(sent)
+        answer = client.answer()
+        assert answer.status == 408
+        assert json.loads(answer.body)["code"] == "request-timeout"
+        assert client.rest() == b""
+
+
+@pytest.mark.parametrize("sent", UNFINISHED.values(), ids=UNFINISHED.keys())
+def test_dripping_wins_no_time(sent: bytes) -> None:
+    with listening(request_seconds=0.5) as server, server.connect() as client:
+        began = time.monotonic()
+        client.send(sent)
+        client.socket.settimeout(0.02)
+        while True:
+            try:
+                assert client.socket.recv(12) == b"HTTP/1.1 408"
+                break
+            except TimeoutError:
+                client.send(b"a" if b"\r\n\r\n" not in sent else b"")
+                assert time.monotonic() - began < 2
+        assert time.monotonic() - began >= 0.45
+
+
+def test_a_silent_new_connection_is_closed_without_a_word() -> None:
+    with listening(request_seconds=0.3) as server, server.connect() as client:
+        assert client.rest() == b""
+
+
+def test_an_idle_kept_alive_connection_has_more_time() -> None:
+    with (
+        listening(request_seconds=0.2, keep_alive_seconds=0.8) as server,
+        server.connect() as client,
+    ):
+        for _ in range(2):
+            client.send(GET)
+            assert client.answer().status == 200
+            time.sleep(0.4)
+        began = time.monotonic()
+        assert client.rest() == b""
+        assert time.monotonic() - began > 0.2
+
+
+def test_a_client_that_takes_no_answer_is_dropped() -> None:
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return [bytes(20_000_000)]
+
+    with listening(app, request_seconds=0.3) as server, server.connect() as client:
+        client.send(GET)
+        deadline = time.monotonic() + 5
+        while len(server.connections) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(server.connections) == 0
+
+
+def test_a_client_that_takes_its_answer_slowly_gets_it() -> None:
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return [bytes(12_000_000)]
+
+    with listening(app, request_seconds=0.3) as server, socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        slow.connect(server.address)
+        slow.sendall(GET)
+        received = 0
+        while received < 12_000_000:
+            received += len(slow.recv(1_000_000))
+            time.sleep(0.02)
+
+
+def test_pipelining_without_reading_takes_no_memory() -> None:
+    answered = 0
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        nonlocal answered
+        answered += 1
+        start_response("200 OK", [])
+        return [bytes(10_000)]
+
+    with listening(app, request_seconds=0.5) as server, server.connect() as client:
+        client.socket.settimeout(0.2)
+        with suppress(OSError):  # either it blocks or it is reset
+            for _ in range(20_000):
+                client.send(GET * 100)
+            pytest.fail("the server took 2,000,000 requests")
+        assert answered < 2_000
+
+
+def test_an_upload_too_large_is_read_to_its_end_so_that_the_client_sees_413() -> None:
+    with listening(request_seconds=5, linger_seconds=5) as server, server.connect() as client:
+        client.send(POST + b"Content-Length: 50000000\r\n\r\n")
+        for _ in range(50):
+            client.send(bytes(1_000_000))
+        assert client.answer().status == 413
+        client.end()
+        assert client.rest() == b""
+
+
+def test_a_client_that_never_stops_sending_is_dropped() -> None:
+    with listening(request_seconds=5, linger_seconds=0.3) as server, server.connect() as client:
+        client.send(POST + b"Content-Length: 50000000\r\n\r\n")
+        with suppress(OSError):  # a reset or a broken pipe
+            for _ in range(200):
+                client.send(bytes(1_000))
+                time.sleep(0.01)
+            pytest.fail("the server listened for two seconds")
+
+
+def test_where_there_is_no_room_the_one_that_idles_longest_goes() -> None:
+    with listening(most=10, request_seconds=5) as server, ExitStack() as stack:
+        held = [stack.enter_context(server.connect()) for _ in range(10)]
+        while len(server.connections) < 10:
+            time.sleep(0.01)
+        held[0].send(GET)
+        assert held[0].answer().status == 200
+        with server.connect() as probe:
+            probe.send(GET)
+            assert probe.answer().status == 200
+        assert held[1].rest() == b""
+        held[0].send(GET)
+        assert held[0].answer().status == 200
+        assert len(server.connections) <= 10
+
+
+def test_probes_get_in_while_connections_flood_in() -> None:
+    with listening(most=20, request_seconds=5) as server, ExitStack() as stack:
+        for number in range(200):
+            stack.enter_context(server.connect())
+            if number % 20 == 0:
+                with server.connect() as probe:
+                    probe.send(GET)
+                    assert probe.answer().status == 200
+
+
+def test_draining_serves_one_more_request_and_then_closes() -> None:
+    with listening() as server, server.connect() as used, server.connect() as unused:
+        used.send(GET)
+        assert used.answer().headers["Connection"] is None
+        server.drain(idle_seconds=0.5, request_seconds=1)
+        time.sleep(0.1)
+        used.send(GET)
+        assert used.answer().headers["Connection"] == "close"
+        assert used.rest() == b""
+        assert unused.rest() == b""
+
+
+def test_draining_answers_what_is_in_flight() -> None:
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        time.sleep(0.5)
+        return echo(environ, start_response)
+
+    with (
+        listening(app, never_blocks=lambda environ: False) as server,
+        server.connect() as client,
+        server.connect() as sending,
+    ):
+        client.send(GET * 2)
+        sending.send(POST + b"Content-Length: 3\r\n\r\nab")
+        time.sleep(0.1)
+        server.drain(idle_seconds=0.1, request_seconds=0.4)
+        time.sleep(0.2)
+        sending.send(b"c")
+        assert sending.answer().body == b"POST /x abc"
+        assert client.answer().body == b"GET /x "
+        # Pipelined behind it, so it had come before the end was near.
+        assert client.answer().headers["Connection"] == "close"

@@ -1,0 +1,142 @@
+"""errors, problems: one shape for whatever goes wrong, under 2 KB, nothing of the input in it."""
+
+import json
+
+import pytest
+from flask import abort, redirect
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from petsage.contract import PROBLEMS
+from petsage.service.problems import Problem, bounded
+from tests.service.conftest import ClientOf
+
+SMOKE_TEST = "/system/smoke-test"
+
+
+def test_a_problem_has_exactly_the_members_of_the_contract(client: FlaskClient) -> None:
+    answer = client.get("/nothing")
+    assert answer.content_type == "application/problem+json"
+    assert list(answer.json) == ["type", "title", "status", "detail", "code", "request_id"]
+    assert answer.json["type"] == "urn:petsage:problem:not-found"
+    assert answer.json["status"] == answer.status_code == 404
+
+
+@pytest.mark.parametrize(("code", "status_and_title"), PROBLEMS.items(), ids=PROBLEMS)
+def test_every_code_can_be_raised(code: str, status_and_title: tuple[int, str]) -> None:
+    body = json.loads(Problem(code, "So it is.").body("marker"))
+    assert (body["status"], body["title"]) == status_and_title
+    assert (body["type"], body["request_id"]) == (f"urn:petsage:problem:{code}", "marker")
+
+
+MEDIA_TYPES = {
+    "missing": ({}, 415),
+    "text": ({"Content-Type": "text/plain"}, 415),
+    "form": ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+    "other JSON": ({"Content-Type": "application/vnd.api+json"}, 415),
+    "prefix": ({"Content-Type": "application/json5"}, 415),
+    "nonsense": ({"Content-Type": ";;;=\x80"}, 415),
+    "two": ({"Content-Type": "application/json, application/json"}, 415),
+    "Latin-1": ({"Content-Type": "application/json; charset=latin-1"}, 415),
+    "UTF-16": ({"Content-Type": "application/json; charset=utf-16"}, 415),
+    "plain": ({"Content-Type": "application/json"}, 200),
+    "UTF-8": ({"Content-Type": 'Application/JSON ; Charset="UTF-8"'}, 200),
+    "other parameter": ({"Content-Type": "application/json; indent=2"}, 200),
+    "gzip": ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, 415),
+    "identity": ({"Content-Type": "application/json", "Content-Encoding": "Identity"}, 200),
+}
+
+
+@pytest.mark.parametrize(("headers", "status"), MEDIA_TYPES.values(), ids=MEDIA_TYPES)
+def test_the_media_type_must_be_plain_json(
+    client: FlaskClient, headers: dict[str, str], status: int
+) -> None:
+    answer = client.post(SMOKE_TEST, data=b'{"ping":"a"}', headers=headers)
+    assert answer.status_code == status
+    if status == 415:
+        assert answer.json["code"] == "unsupported-media-type"
+
+
+def test_a_body_over_the_limit_is_413_whatever_its_media_type(client_of: ClientOf) -> None:
+    client = client_of(max_body_bytes=20)
+    for media_type in ("application/json", "text/plain"):
+        answer = client.post(SMOKE_TEST, data=b"x" * 21, content_type=media_type)
+        assert (answer.status_code, answer.json["code"]) == (413, "body-too-large")
+    fits = client.post(SMOKE_TEST, data=b'{"ping":"12345678"}\n', content_type="application/json")
+    assert fits.status_code == 200
+
+
+def test_twenty_thousand_unknown_members_get_the_first_ten(client_of: ClientOf) -> None:
+    client = client_of(max_body_bytes=5_000_000)
+    body = {f"{number:05}{'é' * 30}": number for number in range(20_000)}
+    answer = client.post(SMOKE_TEST, json=body)
+    assert answer.status_code == 422
+    assert len(answer.json["errors"]["json"]) == 10
+    assert len(answer.data) < 2_048
+
+
+def test_a_long_list_of_unknown_query_parameters_is_cut_too(client: FlaskClient) -> None:
+    query = "&".join(f"{'%F0%9F%98%80' * 20}{number}" for number in range(60))
+    for method, path in (("POST", SMOKE_TEST), ("GET", "/system/ready")):
+        answer = client.open(f"{path}?{query}", method=method, json={"ping": "a"})
+        assert answer.status_code == 422
+        assert len(answer.data) < 2_048
+
+
+@given(st.dictionaries(st.text(max_size=300), st.just(["Unknown field."]), max_size=30))
+def test_names_are_cut_at_64_bytes_of_their_json_form(fields: dict[str, list[str]]) -> None:
+    kept = bounded({"json": fields})["json"]
+    assert len(kept) <= 10
+    for name in kept:
+        encoded = json.dumps(name, ensure_ascii=False)
+        assert len(encoded.encode("utf-8", "surrogatepass")) - 2 <= 64
+        assert any(field.startswith(name) for field in fields)
+
+
+def test_a_name_that_fits_is_kept_whole() -> None:
+    fields = {"x" * 64: ["Unknown field."], "é" * 32: ["Unknown field."]}
+    assert bounded({"json": fields}) == {"json": fields}
+
+
+def test_a_value_that_was_sent_is_never_repeated(client: FlaskClient) -> None:
+    for body in (b'{"ping":["s3cret"]}', b'{"ping":s3cret}', b'{"ping":"s3cret","ping":"s3cret"}'):
+        answer = client.post(SMOKE_TEST, data=body, content_type="application/json")
+        assert answer.status_code in (400, 422)
+        assert "s3cret" not in answer.text
+
+
+def test_a_fault_of_ours_is_500_its_cause_in_the_log_alone(
+    client: FlaskClient, capfd: pytest.CaptureFixture[str]
+) -> None:
+    client.application.add_url_rule("/broken", view_func=lambda: int("s3cret"))
+    answer = client.get("/broken", headers={"X-Request-ID": "marker"})
+    assert (answer.status_code, answer.json["code"]) == (500, "internal-error")
+    assert "s3cret" not in answer.text
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    (fault,) = [line for line in lines if "traceback" in line]
+    assert "invalid literal for int() with base 10: 's3cret'" in fault["traceback"]
+    assert {line["request_id"] for line in lines} == {"marker"}
+
+
+def test_an_abort_of_a_feature_keeps_its_status_and_headers(client: FlaskClient) -> None:
+    client.application.add_url_rule("/teapot", view_func=lambda: abort(418))
+    answer = client.get("/teapot")
+    assert (answer.status_code, answer.json["status"]) == (418, 418)
+    assert answer.content_type == "application/problem+json"
+
+
+def test_a_redirect_of_a_feature_is_left_alone(client: FlaskClient) -> None:
+    client.application.add_url_rule("/moved", view_func=lambda: abort(redirect("/system/live")))
+    answer = client.get("/moved")
+    assert (answer.status_code, answer.location) == (302, "/system/live")
+
+
+def test_a_body_shorter_than_announced_is_incomplete(client: FlaskClient) -> None:
+    answer = client.post(
+        SMOKE_TEST,
+        data=b'{"ping":',
+        content_type="application/json",
+        environ_overrides={"CONTENT_LENGTH": "50"},
+    )
+    assert (answer.status_code, answer.json["code"]) == (400, "incomplete-body")

@@ -1,0 +1,54 @@
+"""strict_blueprint: on somebody else's Api it brings its strictness along."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_smorest import Api
+
+from petsage.service.routes import smoke_test_blueprint
+from tests.json_corpus import REFUSED
+
+
+@pytest.fixture
+def foreign() -> FlaskClient:
+    app = Flask("somebody_elses")
+    app.config |= {"API_TITLE": "Other", "API_VERSION": "1", "OPENAPI_VERSION": "3.1.0"}
+    app.config["MAX_CONTENT_LENGTH"] = 100_000
+    Api(app).register_blueprint(smoke_test_blueprint)
+    return app.test_client()
+
+
+def test_a_ping_is_echoed_there_too(foreign: FlaskClient) -> None:
+    assert foreign.post("/system/smoke-test", json={"ping": "é"}).json["pong"] == "é"
+
+
+@pytest.mark.parametrize(("body", "code"), REFUSED.values(), ids=REFUSED)
+def test_its_refusals_are_the_same_there(foreign: FlaskClient, body: bytes, code: str) -> None:
+    answer = foreign.post("/system/smoke-test", data=body, content_type="application/json")
+    assert (answer.status_code, answer.json["code"]) == (400, code)
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["request_id"]
+
+
+def test_its_validation_and_its_media_type_are_as_strict_there(foreign: FlaskClient) -> None:
+    unknown = foreign.post("/system/smoke-test", json={"ping": "a", "pong": "b"})
+    assert (unknown.status_code, unknown.json["errors"]) == (
+        422,
+        {"json": {"pong": ["Unknown field."]}},
+    )
+    assert foreign.post("/system/smoke-test", data=b'{"ping":"a"}').status_code == 415
+    assert foreign.post("/system/smoke-test?x=1", json={"ping": "a"}).status_code == 422
+
+
+def test_the_rest_of_the_app_keeps_its_own_errors(foreign: FlaskClient) -> None:
+    answer = foreign.get("/nothing")
+    assert (answer.status_code, answer.content_type) == (404, "application/json")
+    assert "request_id" not in answer.json
+
+
+def test_a_prefix_of_the_foreign_app_goes_before_its_routes() -> None:
+    app = Flask("somebody_elses")
+    app.config |= {"API_TITLE": "Other", "API_VERSION": "1", "OPENAPI_VERSION": "3.1.0"}
+    Api(app).register_blueprint(smoke_test_blueprint, url_prefix="/diagnostics")
+    answer = app.test_client().post("/diagnostics/system/smoke-test", json={"ping": "a"})
+    assert answer.json["pong"] == "a"

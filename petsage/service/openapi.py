@@ -126,8 +126,8 @@ class Completion(BasePlugin):
         for operation in (operations or {}).values():
             operation.setdefault("operationId", kwargs["rule"].endpoint.rpartition(".")[2])
             own = {
-                str(int(status)): answer
-                for status, answer in operation["responses"].items()
+                str(int(status)) if isinstance(status, int) else status: answer
+                for status, answer in operation.get("responses", {}).items()
                 # what smorest says of each schema, in words of its own
                 if answer != HTTPStatus.UNPROCESSABLE_ENTITY.name
             }

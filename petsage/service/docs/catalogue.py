@@ -52,7 +52,7 @@ _ENTRIES = (
     ),
     Entry(
         "The body ends before its `Content-Length`, or one of its chunks is broken.",
-        Problem("incomplete-body", "The body ended before its Content-Length."),
+        Problem("incomplete-body", "The body ends before it is whole."),
     ),
     Entry(
         f"`{EXPECT_RELEASE_HEADER}` is empty or repeated, `Host` is missing or names no host, or "
@@ -86,8 +86,8 @@ _ENTRIES = (
         Problem("body-too-large", "The body is larger than this service accepts."),
     ),
     Entry(
-        "The request's target is longer than the server accepts.",
-        Problem("uri-too-long", "The request's target is longer than this server accepts."),
+        "The request line, which holds the path and the query, is longer than the server takes.",
+        Problem("uri-too-long", "The request line is longer than this server takes."),
     ),
     Entry(
         f"`Content-Type` is not `{JSON_MEDIA_TYPE}` in UTF-8, or there is a `Content-Encoding`.",
@@ -103,8 +103,8 @@ _ENTRIES = (
         ),
     ),
     Entry(
-        "The request's headers are larger, or more, than the server accepts.",
-        Problem("headers-too-large", "The request's headers are larger than this server accepts."),
+        "The headers of the request are more or larger than the server takes.",
+        Problem("headers-too-large", "The headers are more or larger than this server takes."),
     ),
     Entry(
         "The service made a mistake; its log tells more, under the same request id.",

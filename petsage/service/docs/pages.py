@@ -148,6 +148,7 @@ def pages_blueprint(api: Api) -> Blueprint:
             document=described,
             operations=reading.operations(described),
             problems=described["x-problems"],
+            problem_members=reading.problem_members(described),
         )
         return content_of(page, HTML)
 

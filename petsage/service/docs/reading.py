@@ -8,6 +8,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from petsage.contract import PROBLEM_MEDIA_TYPE
+
 Document = dict[str, Any]
 
 
@@ -62,6 +64,18 @@ def operations(document: Document) -> list[Operation]:
         for method, operation in methods.items()
         if isinstance(operation, dict)
     ]
+
+
+def problem_members(document: Document) -> list[Row]:
+    """Return the members that a problem may have, those of every problem first."""
+    schemas = [
+        content["schema"]
+        for answer in document["components"]["responses"].values()
+        for media_type, content in answer["content"].items()
+        if media_type == PROBLEM_MEDIA_TYPE
+    ]
+    found = {row.name: row for schema in schemas for row in _members(document, schema)}
+    return list(found.values())
 
 
 def _operation(document: Document, path: str, method: str, operation: Document) -> Operation:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn, TypeVar
 from flask import Request, request
 from flask_smorest import Blueprint
 from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 
 from petsage.contract import JSON_MEDIA_TYPE
@@ -23,7 +24,7 @@ class StrictParser(FlaskParser):
     def load_json(self, req: Request, schema: Any) -> Any:
         """Return the body's value; its size, its media type and its text are looked at in turn."""
         del schema
-        body = req.get_data(cache=False)  # raises 413 and 400 by itself
+        body = _whole_body(req)
         _require_plain_json(req)
         return strict_json.loads(body)
 
@@ -36,10 +37,26 @@ class StrictParser(FlaskParser):
         ) from None
 
 
+def _whole_body(req: Request) -> bytes:
+    limit = req.max_content_length
+    if limit is None or "wsgi.input_terminated" not in req.environ:
+        return req.get_data(cache=False)  # raises 413 and 400 by itself
+    # The server ends the stream where the body ends: it can be read without werkzeug's guards.
+    length = req.content_length
+    if length is not None and length > limit:
+        raise RequestEntityTooLarge
+    body = req.input_stream.read(limit + 1)
+    if len(body) > limit:
+        raise RequestEntityTooLarge
+    if length is not None and len(body) < length:
+        raise ClientDisconnected
+    return body
+
+
 def _require_plain_json(req: Request) -> None:
-    if req.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+    if req.environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() != "identity":
         raise Problem("unsupported-media-type", "Send the body without a Content-Encoding.")
-    content_type = req.headers.get("Content-Type", "")
+    content_type = req.environ.get("CONTENT_TYPE", "")
     if content_type == JSON_MEDIA_TYPE:
         return
     media_type, options = parse_options_header(content_type)
@@ -54,15 +71,17 @@ class StrictBlueprint(Blueprint):
 
     ARGUMENTS_PARSER = StrictParser()
 
-    def __init__(self, name: str, import_name: str, *, tag: str) -> None:
+    def __init__(self, name: str, import_name: str, *, tag: str, description: str = "") -> None:
         """Make a blueprint whose routes stand under `tag` in the OpenAPI document."""
-        super().__init__(name, import_name)
-        self._tag = tag
+        super().__init__(name, import_name, description=description)
+        self.tag = tag
         self.register_error_handler(Problem, answer_problem)
 
     def add_url_rule(self, rule: str, *args: Any, **kwargs: Any) -> None:
         """Register a route under the blueprint's tag."""
-        super().add_url_rule(rule, *args, **{"tags": [self._tag], **kwargs})
+        # smorest's own decorator hands a None on where the route names no tags.
+        tags = kwargs.pop("tags", None) or [self.tag]
+        super().add_url_rule(rule, *args, tags=tags, **kwargs)
 
 
 def without_query(view: View) -> View:

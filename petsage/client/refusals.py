@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from petsage import contract
-from petsage.client.checks import origin, printable, problem_fault
+from petsage.client.checks import carries, origin, problem_code
 from petsage.client.exchange import Client, Exchange, Request
 from petsage.client.fact import TOO_MANY_REQUESTS, TRANSPORT, Failure
 from petsage.client.ping import Marks
-from petsage.client.response import Response
 
 TEN_GIB = 10 * 1024**3
 ATTEMPTS = 3
@@ -121,20 +120,10 @@ def _judged(refusal: Refusal, exchange: Exchange, request_id: str, *, huge: bool
             passed=False if broke else None,
             got=f"{response.status} from something before PetSage",
         )
-    fault = problem_fault(response, refusal.code, request_id)
-    if fault is None:
-        return refused(passed=True, got=refusal.expected)
-    code = _code_of(response)
+    code = problem_code(response)
     got = f"{response.status} {code}".rstrip()
-    if got == refusal.expected:
-        got = f"{got}, but {fault}"
-    return refused(passed=False, got=got, mismatch=code == "release-mismatch")
-
-
-def _code_of(response: Response) -> str:
-    import json
-
-    try:
-        return printable(str(json.loads(response.body)["code"]), 60)
-    except (ValueError, RecursionError, TypeError, KeyError):
-        return ""
+    if got != refusal.expected:
+        return refused(passed=False, got=got, mismatch=code == "release-mismatch")
+    if not carries(response, request_id):
+        return refused(passed=False, got=f"{got}, but with another {contract.REQUEST_ID_HEADER}")
+    return refused(passed=True, got=got)

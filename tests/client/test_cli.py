@@ -194,6 +194,17 @@ def test_what_a_server_says_can_not_colour_the_terminal() -> None:
     assert "https://x/?[31m?" in done.out
 
 
+def test_a_prefix_and_headers_reach_the_service() -> None:
+    with serving(PETSAGE) as server:
+        done = petsage("smoke-test", f"{server.url}/pets/", "-H", "Authorization: Bearer abc")
+        first = server.requests[0]
+    assert done.code == 0
+    assert first.path == "/pets/system/smoke-test"
+    assert first.headers["authorization"] == "Bearer abc"
+    assert len({request.request_id for request in server.requests}) == len(server.requests)
+    assert len({request.body for request in server.pings}) == 3
+
+
 def test_version_says_the_packages_own() -> None:
     import petsage as package
 

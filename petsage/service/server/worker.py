@@ -64,24 +64,6 @@ class PetSageWorker(Worker):  # type: ignore[misc]
         """Return this class for a service of these settings: gunicorn makes the instances."""
         return type(cls.__name__, (cls,), {"settings": settings})
 
-    def init_process(self) -> None:
-        """Prepare this process, and run until the end."""
-        asyncio.set_event_loop(None)
-        self.loop = uvloop.new_event_loop()
-        super().init_process()
-
-    def init_signals(self) -> None:
-        """Have the event loop hear of signals."""
-        for number in self.SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        self.loop.add_signal_handler(signal.SIGTERM, self._stop)
-        self.loop.add_signal_handler(signal.SIGQUIT, self._quit)
-        self.loop.add_signal_handler(signal.SIGINT, self._quit)
-        self.loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
-        self.loop.add_signal_handler(signal.SIGWINCH, lambda: None)
-        # The master sends it to a worker whose loop is stuck: the loop can't be asked then.
-        signal.signal(signal.SIGABRT, self.handle_abort)
-
     def load_wsgi(self) -> None:
         """Load the app; where that fails, say so in the log and end the service."""
         try:
@@ -92,12 +74,19 @@ class PetSageWorker(Worker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until the end."""
+        self.loop = uvloop.new_event_loop()
         asyncio.set_event_loop(self.loop)
         self._stopping = asyncio.Event()
-        try:
-            self.loop.run_until_complete(self._serve())
-        finally:
-            self.alive = False
+        self._hear_signals()
+        self.loop.run_until_complete(self._serve())
+
+    def _hear_signals(self) -> None:
+        # Until now the base class has taken note of them, also while the app was loaded. Left to
+        # it is SIGABRT: the master sends that to a worker whose loop is stuck and hears nothing.
+        self.loop.add_signal_handler(signal.SIGTERM, self._stop)
+        self.loop.add_signal_handler(signal.SIGQUIT, self._quit)
+        self.loop.add_signal_handler(signal.SIGINT, self._quit)
+        self.loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
 
     def _stop(self) -> None:
         self.alive = False

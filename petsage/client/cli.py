@@ -1,0 +1,144 @@
+"""The command line: it reads what the user wants, wires the rooms, speaks, and sets the exit code.
+
+Only click is loaded at once; the rest comes with the command that needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from petsage import __version__
+from petsage.client.interrupts import EXIT_CODE, Interrupted, Interrupts
+from petsage.client.options import common_options, release, seconds, seconds_or_none
+
+INTERNAL_FAULT = 70  # EX_SOFTWARE of sysexits.h: no verdict, so none of the codes below 10.
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96})
+@click.version_option(__version__, prog_name="petsage", message="%(prog)s %(version)s")
+def cli() -> None:
+    r"""Ask a deployed PetSage service whether the new release is there, everywhere and strictly.
+
+    \b
+    Exit codes, the same for every command:
+        0  passed
+        1  answered, but wrongly: contract broken, redirect, not PetSage
+        2  usage
+        3  unreachable until the deadline: DNS, refused, TLS, timeout, a proxy's 5xx
+        4  only another release answered until the deadline
+        5  mixed: another release too, or fewer instances than asked for
+        6  the log line did not arrive
+        7  the rollout went over its budget
+        8  the command that a rollout ran failed
+      130  interrupted; the report of what was seen is still written
+    """
+
+
+@cli.command(
+    name="smoke-test",
+    epilog="""\b
+Examples:
+  petsage smoke-test https://app.example
+  petsage smoke-test https://app.example --expect-release v43 --wait 120
+  petsage smoke-test https://app.example --expect-release v43 --instances 2
+  petsage smoke-test https://app.example --format junit --output report.xml
+  petsage smoke-test https://app.example -H 'Authorization: Bearer abc' -q
+  heroku logs --tail | petsage smoke-test https://app.example --logs -
+""",
+)
+@click.argument("url")
+@click.option(
+    "--expect-release",
+    "expected",
+    metavar="R",
+    callback=release,
+    help="The release, or seven hex digits or more of the commit, that must answer.",
+)
+@click.option(
+    "--wait",
+    type=float,
+    metavar="SECONDS",
+    callback=seconds,
+    default=60.0,
+    show_default=True,
+    help="How long to wait for the row of right answers to be whole.",
+)
+@click.option(
+    "--consecutive",
+    metavar="N",
+    type=click.IntRange(1, 100_000),
+    help="Right answers needed in a row.  [default: 3; 20 with --expect-release]",
+)
+@click.option(
+    "--interval",
+    type=float,
+    metavar="SECONDS",
+    callback=seconds_or_none,
+    default=0.01,
+    show_default=True,
+    help="Pause between the pings of the row.",
+)
+@click.option(
+    "--instances",
+    metavar="K",
+    type=click.IntRange(1, 100_000),
+    help="Distinct instances that must stand in the row.",
+)
+@click.option("--no-refusals", is_flag=True, help="Don't check that bad requests are refused.")
+@click.option(
+    "--logs",
+    metavar="FILE|-",
+    help="Read the far end of the log pipeline; pass only when the last ping's line arrives.",
+)
+@click.option(
+    "--logs-within",
+    type=float,
+    metavar="SECONDS",
+    callback=seconds,
+    default=30.0,
+    show_default=True,
+    help="How long the log line may take from its answer.",
+)
+@common_options
+@click.pass_obj
+def smoke_test_command(interrupts: Interrupts, /, url: str, **options: Any) -> int:
+    """Prove that the service at URL answers, rightly, and from the release that you expect.
+
+    URL is the service's base, such as https://app.example, a prefix path allowed.
+    """
+    from petsage.client.smoke_test_command import run
+
+    return run(interrupts, url, **options)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit: with a verdict, never with a traceback."""
+    sys.exit(exit_status(arguments))
+
+
+def exit_status(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        status = cli.main(arguments, prog_name="petsage", standalone_mode=False, obj=Interrupts())
+    except click.ClickException as fault:
+        fault.show()
+        return fault.exit_code
+    except (click.Abort, KeyboardInterrupt, Interrupted):
+        return EXIT_CODE
+    except BrokenPipeError:
+        return 0
+    except Exception as fault:
+        where = fault.__traceback__
+        while where and where.tb_next:
+            where = where.tb_next
+        place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "?"
+        click.echo(
+            f"petsage: internal fault, no verdict: {type(fault).__name__}: {fault} ({place}). "
+            "Please report it.",
+            err=True,
+        )
+        return INTERNAL_FAULT
+    return int(status or 0)

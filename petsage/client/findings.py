@@ -1,0 +1,158 @@
+"""What the facts amount to, in sentences: problems, each with its exit code, and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from petsage.client.fact import Fact
+from petsage.client.logs import LogFinding
+from petsage.client.refusals import Refused
+from petsage.client.tally import Tally
+from petsage.client.verdict import ExitCode, Problem, Row
+
+# The clocks of two well-kept machines differ by less; what the round trip explains is taken
+# off.
+SKEW_SECONDS = 2.0
+
+
+def final_problem(fact: Fact) -> Problem:
+    """Return the problem of a ping whose failure no waiting can mend."""
+    if fact.untrusted:
+        return ExitCode.UNREACHABLE, f"TLS: {fact.detail}."
+    if fact.redirect:
+        return (
+            ExitCode.WRONG,
+            f"The ping was answered with {fact.detail}. "
+            "Redirects are not followed: give the URL that answers itself.",
+        )
+    return ExitCode.WRONG, f"PetSage answered wrongly: {fact.detail}."
+
+
+def row_problems(row: Row, tally: Tally, last: Fact | None, wait: float) -> list[Problem]:
+    """Return why the row is not whole after `wait` seconds; `last` is what the last ping found."""
+    within = f"within {wait:g} s"
+    if row.whole:
+        return []
+    if not tally.answered:
+        return [_never_answered(last, within)]
+    if row.waiting and tally.releases:
+        seen = ", ".join(sorted(tally.releases))
+        return [
+            (
+                ExitCode.OTHER_RELEASE,
+                f"{row.expected} did not answer {within}; another release did: {seen}.",
+            )
+        ]
+    if row.waiting:
+        detail = tally.last_failure.detail if tally.last_failure else "it never answered rightly"
+        return [(ExitCode.WRONG, f"PetSage never answered rightly {within}: {detail}.")]
+    return list(_row_cut_short(row, last, within))
+
+
+def _never_answered(last: Fact | None, within: str) -> Problem:
+    if last is None:
+        return ExitCode.UNREACHABLE, f"No ping came to an end {within}."
+    if last.transient:
+        return (
+            ExitCode.UNREACHABLE,
+            f"PetSage never answered {within}; the last ping found: {last.detail}.",
+        )
+    return (
+        ExitCode.WRONG,
+        f"Something answered {within}, but not PetSage; the last ping found: {last.detail}.",
+    )
+
+
+def _row_cut_short(row: Row, last: Fact | None, within: str) -> Iterable[Problem]:
+    others = row.breaks - row.strays
+    if row.strays:
+        yield (
+            ExitCode.WRONG,
+            f"{_counted(row.strays, 'answer')} came from something that is not PetSage, "
+            f"between right ones, and the row was not whole {within}.",
+        )
+    if others:
+        yield (
+            ExitCode.MIXED,
+            f"{row.expected} answers, but another release still does: "
+            f"the row broke {_counted(others, 'time')} and was not whole {within}.",
+        )
+    if row.instances_missing:
+        hidden = "" if row.instances else " (the answers may not name theirs)"
+        yield (
+            ExitCode.MIXED,
+            f"{_counted(len(row.instances), 'distinct instance')} of the "
+            f"{row.instances_asked} asked for stood in the row {within}{hidden}.",
+        )
+    if row.filled and row.unproved:
+        workers = _counted(len(row.unproved), "worker")
+        yield (
+            ExitCode.MIXED,
+            f"The answers name no release, and {workers} in the row did not refuse "
+            f"a release that nobody bears {within}: nothing is proved.",
+        )
+    elif not row.breaks and row.reached < row.needed:
+        unreachable = last is not None and last.transient
+        why = f"; the last ping found: {last.detail}" if last and last.detail else ""
+        yield (
+            ExitCode.UNREACHABLE if unreachable else ExitCode.MIXED,
+            f"Only {row.reached} of {row.needed} answers needed in a row came {within}{why}.",
+        )
+
+
+def refusal_problems(refusals: list[Refused]) -> list[Problem]:
+    """Return what was not refused as it must be."""
+    return [
+        (
+            ExitCode.MIXED if refusal.mismatch else ExitCode.WRONG,
+            f"Refusal {refusal.name!r}: {refusal.expected} was due, {refusal.got} came.",
+        )
+        for refusal in refusals
+        if refusal.passed is False
+    ]
+
+
+def log_problems(log: LogFinding | None, within: float) -> list[Problem]:
+    """Return the problem of a log whose marker did not arrive."""
+    if log is None or log.found:
+        return []
+    why = f" ({log.trouble})" if log.trouble else ""
+    sentence = f"The log line of the last ping did not arrive within {within:g} s{why}."
+    return [(ExitCode.LOG_MISSING, sentence)]
+
+
+def warnings(
+    row: Row, tally: Tally, refusals: list[Refused], log: LogFinding | None
+) -> Iterable[str]:
+    """Yield what is odd but fails nothing."""
+    if row.lost:
+        classes = ", ".join(f"{name} {count}" for name, count in tally.failed.most_common())
+        yield (
+            f"{_counted(row.lost, 'ping')} failed after the first right answer "
+            f"(of the whole run: {classes}); they neither count nor break the row."
+        )
+    if row.breaks and row.whole:
+        yield (
+            f"The row broke {_counted(row.breaks, 'time')} before it was whole: "
+            "another release, or something else, still answered meanwhile."
+        )
+    if row.expected is None and len(tally.releases) > 1:
+        named = ", ".join(f"{name} {one.count}" for name, one in tally.releases.items())
+        yield f"Answers came from more than one release: {named}. Use --expect-release."
+    if abs(tally.skew_s) > SKEW_SECONDS:
+        side = "ahead of" if tally.skew_s > 0 else "behind"
+        yield f"The server's clock is {abs(tally.skew_s):.1f} s {side} this machine's."
+    if tally.cacheable:
+        yield (
+            f"{_counted(tally.cacheable, 'answer')} lacked Cache-Control: no-store; "
+            "something between rewrites headers."
+        )
+    for refusal in refusals:
+        if refusal.passed is None:
+            yield f"Refusal {refusal.name!r} was not put to PetSage: {refusal.got}."
+    if log is not None and log.found and not log.whole:
+        yield "The log line came, but the record in it is not one whole JSON object any more."
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

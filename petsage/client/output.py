@@ -1,0 +1,71 @@
+"""Where a report goes: a file, stdout or both, and with -q one line on stderr when it fails."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from petsage.client.reports import as_text, format_of, rendered
+
+if TYPE_CHECKING:
+    from petsage.client.outcome import Outcome
+
+
+class Output:
+    """The sink of one report. A file that can't be written is a usage fault, found at once."""
+
+    def __init__(self, path: str | None, form: str | None, *, quiet: bool) -> None:
+        self._path = None if path == "-" else path
+        self._form = form or format_of(self._path or "")
+        self._quiet = quiet
+        if self._path is None:
+            return
+        try:
+            with Path(self._path).open("ab"):
+                pass
+        except (OSError, ValueError) as fault:
+            reason = getattr(fault, "strerror", None) or fault
+            raise click.BadParameter(
+                f"{self._path!r} can't be written: {reason}.", param_hint="'--output'"
+            ) from None
+
+    def write(self, outcome: Outcome) -> None:
+        """Write the report. What fails now is said on stderr; the verdict's exit code stands."""
+        if self._path is not None:
+            try:
+                Path(self._path).write_text(rendered(outcome, self._form), encoding="utf-8")
+            except OSError as fault:
+                _say(sys.stderr, f"petsage: {self._path}: {fault.strerror}\n")
+        if self._quiet:
+            if outcome.exit_code:
+                told = outcome.problems[0][1] if outcome.problems else ""
+                _say(sys.stderr, f"petsage: {outcome.exit_code.word}: {told}\n")
+        elif self._path is None and self._form != "text":
+            _say(sys.stdout, rendered(outcome, self._form))
+        else:
+            _say(sys.stdout, as_text.render(outcome, colour=coloured(sys.stdout)))
+
+
+def coloured(stream: TextIO | None) -> bool:
+    """Return whether the stream is a terminal that colours are wanted on (no-color.org)."""
+    if stream is None or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def _say(stream: TextIO | None, text: str) -> None:
+    if stream is None:
+        return
+    try:
+        stream.buffer.write(text.encode(stream.encoding or "utf-8", "replace"))
+        stream.flush()
+    except BrokenPipeError:
+        # The reader has seen enough; Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError) as fault:
+        if stream is not sys.stderr:
+            _say(sys.stderr, f"petsage: the report could not be written: {fault}\n")

@@ -1,0 +1,64 @@
+"""The report as one HTML page that asks nothing of anybody: no script, font or style elsewhere."""
+
+from __future__ import annotations
+
+from html import escape
+
+from petsage.client.outcome import Outcome
+from petsage.client.reports import summary
+
+_STYLE = """
+:root { color-scheme: light dark; --good: #0b6e4f; --bad: #b3261e; --line: #8884; }
+@media (prefers-color-scheme: dark) { :root { --good: #5fd3a5; --bad: #ff8a80; } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto; padding: 0
+1rem; } h1 { font-size: 1.4rem; } h1 b { color: var(--bad); } h1.passed b { color: var(--good);
+} table { border-collapse: collapse; width: 100%; margin: 1rem 0; } th, td { text-align: left;
+vertical-align: top; padding: .3rem .6rem .3rem 0;
+  border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+th { font-weight: 600; }
+"""
+
+
+def render(outcome: Outcome) -> str:
+    """Return the report as a whole HTML document."""
+    code = outcome.exit_code
+    figures = "".join(
+        f'<tr><th scope="row">{escape(label)}</th><td>{escape(figure)}</td></tr>\n'
+        for label, figure in [("url", outcome.url), *summary.figures(outcome)]
+    )
+    parts = [
+        f'<h1 class="{code.word}"><b>{code.word}</b> (exit code {code:d})</h1>',
+        f"<p>{escape(summary.headline(outcome))}</p>",
+        f"<table>{figures}</table>",
+    ]
+    if told := summary.evidence(outcome):
+        parts.append(f"<p>{escape(told)}</p>")
+    for title, sentences in (
+        ("Problems", [sentence for _, sentence in outcome.problems]),
+        ("Warnings", outcome.warnings),
+    ):
+        if sentences:
+            items = "".join(f"<li>{escape(one)}</li>" for one in sentences)
+            parts.append(f"<h2>{title}</h2><ul>{items}</ul>")
+    if step := summary.next_step(outcome):
+        parts.append(f"<h2>What next</h2><p>{escape(step)}</p>")
+    if outcome.refusals:
+        parts.append(_refusals(outcome))
+    body = "\n".join(parts)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>petsage smoke-test: {code.word}</title>\n<style>{_STYLE}</style></head>\n"
+        f"<body><main>\n{body}\n</main></body></html>\n"
+    )
+
+
+def _refusals(outcome: Outcome) -> str:
+    words = {True: "passed", False: "failed", None: "unsure"}
+    rows = "".join(
+        f'<tr><th scope="row">{escape(one.name)}</th><td>{escape(one.expected)}</td>'
+        f"<td>{escape(one.got)}</td><td>{words[one.passed]}</td></tr>\n"
+        for one in outcome.refusals
+    )
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("request", "expected", "got", ""))
+    return f"<h2>Refusals</h2><table><tr>{heads}</tr>\n{rows}</table>"

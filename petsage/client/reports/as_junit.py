@@ -1,0 +1,84 @@
+"""The report as JUnit XML, in the parts of it that Jenkins, GitLab and GitHub actions all read."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+from petsage.client.outcome import Outcome
+from petsage.client.reports import as_text, summary
+from petsage.client.verdict import ExitCode
+
+_CLASS = "petsage.smoke-test"
+
+
+def render(outcome: Outcome) -> str:
+    """Return the report as one testsuite; each check is a case of it."""
+    suite = ET.Element("testsuite", name="petsage smoke-test")
+    for code, name in _checks(outcome):
+        case = ET.SubElement(suite, "testcase", classname=_CLASS, name=name)
+        sentences = [told for found, told in outcome.problems if found is code]
+        if sentences:
+            _fail(case, code, sentences)
+        elif not _reached(outcome, code):
+            ET.SubElement(case, "skipped", message="not reached: something failed before")
+    for refusal in outcome.refusals:
+        case = ET.SubElement(
+            suite, "testcase", classname=f"{_CLASS}.refusals", name=refusal.name, time="0"
+        )
+        if refusal.passed is False:
+            told = f"{refusal.expected} was due, {refusal.got} came"
+            ET.SubElement(case, "failure", message=told, type="refusal").text = told
+        elif refusal.passed is None:
+            ET.SubElement(case, "skipped", message=f"not put to PetSage: {refusal.got}")
+    cases = suite.findall("testcase")
+    for case in cases:
+        case.set("time", "0")
+    cases[0].set("time", f"{outcome.elapsed_s:.3f}")
+    counts = {
+        "tests": len(cases),
+        "failures": len(suite.findall("testcase/failure")),
+        "errors": len(suite.findall("testcase/error")),
+        "skipped": len(suite.findall("testcase/skipped")),
+    }
+    for name, count in counts.items():
+        suite.set(name, str(count))
+    suite.set("time", f"{outcome.elapsed_s:.3f}")
+    suite.set("timestamp", summary.instant(outcome.started_at)[:19])
+    ET.SubElement(suite, "system-out").text = as_text.render(outcome)
+    root = ET.Element("testsuites", name="petsage smoke-test")
+    for name in ("tests", "failures", "errors", "time"):
+        root.set(name, suite.get(name, "0"))
+    root.append(suite)
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _checks(outcome: Outcome) -> list[tuple[ExitCode, str]]:
+    row, release = outcome.row, outcome.expected
+    checks = [
+        (ExitCode.UNREACHABLE, "PetSage answers"),
+        (ExitCode.WRONG, "its answers are right"),
+    ]
+    if release:
+        checks.append((ExitCode.OTHER_RELEASE, f"release {release} answers"))
+    checks.append((ExitCode.MIXED, f"{row.consecutive} answers in a row are right"))
+    if outcome.log or any(code is ExitCode.LOG_MISSING for code, _ in outcome.problems):
+        checks.append((ExitCode.LOG_MISSING, "the log line arrives"))
+    if outcome.exit_code is ExitCode.INTERRUPTED:
+        checks.append((ExitCode.INTERRUPTED, "the run comes to its end"))
+    return checks
+
+
+def _reached(outcome: Outcome, code: ExitCode) -> bool:
+    """Return whether the run came so far that the check without a problem has passed."""
+    if code is ExitCode.UNREACHABLE:
+        return outcome.tally.answered
+    if code in (ExitCode.WRONG, ExitCode.OTHER_RELEASE):
+        return not outcome.row.waiting
+    return outcome.row.whole
+
+
+def _fail(case: ET.Element, code: ExitCode, sentences: list[str]) -> None:
+    kind = "error" if code in (ExitCode.UNREACHABLE, ExitCode.INTERRUPTED) else "failure"
+    told = ET.SubElement(case, kind, message=sentences[0], type=code.word)
+    told.text = "\n".join([*sentences, summary.NEXT_STEPS[code]])

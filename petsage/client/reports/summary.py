@@ -1,0 +1,122 @@
+"""What every report for people says, whatever its format: headline, figures, evidence, advice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+from petsage.client.outcome import Outcome
+from petsage.client.verdict import ExitCode
+
+NEXT_STEPS = {
+    ExitCode.PASSED: "",
+    ExitCode.WRONG: "Roll back, or look at what stands between you and the service.",
+    ExitCode.UNREACHABLE: (
+        "Look at the platform: is the service up, does its name resolve, is the certificate good?"
+    ),
+    ExitCode.OTHER_RELEASE: (
+        "Wait longer (--wait), or look whether the deploy took: the old release still answers."
+    ),
+    ExitCode.MIXED: (
+        "Don't go on yet: wait until the whole fleet runs the new release, then run this again."
+    ),
+    ExitCode.LOG_MISSING: (
+        "Look at the log pipeline: drains, agents, filters. A slow one needs --logs-within."
+    ),
+    ExitCode.INTERRUPTED: "Nothing is proved. Run it again to its end.",
+}
+
+
+def headline(outcome: Outcome) -> str:
+    """Return the verdict as one sentence."""
+    expected = outcome.expected
+    passed = (
+        f"{expected} answers, and answers rightly."
+        if expected
+        else "PetSage answers, and answers rightly."
+    )
+    return {
+        ExitCode.PASSED: passed,
+        ExitCode.WRONG: "The answers are not those of a healthy PetSage.",
+        ExitCode.UNREACHABLE: "PetSage could not be reached.",
+        ExitCode.OTHER_RELEASE: f"Only another release than {expected} answered.",
+        ExitCode.MIXED: "The fleet is not, or not provably, what you asked for.",
+        ExitCode.LOG_MISSING: "PetSage answers rightly, but its log line was lost or late.",
+        ExitCode.INTERRUPTED: "Interrupted before there was a verdict.",
+    }[outcome.exit_code]
+
+
+def next_step(outcome: Outcome) -> str:
+    """Return what to do now, or nothing where all is well."""
+    return NEXT_STEPS[outcome.exit_code]
+
+
+def figures(outcome: Outcome) -> list[tuple[str, str]]:
+    """Return the facts as pairs of a label and a value."""
+    tally, row = outcome.tally, outcome.row
+    failed = _most(tally.failed)
+    pairs = [
+        (
+            "pings",
+            f"{tally.sent} sent, {tally.ok} ok" + (f", failed: {failed}" if failed else ""),
+        )
+    ]
+    for name, one in tally.releases.items():
+        times = one.percentiles()
+        pairs.append(
+            (
+                "release",
+                f"{name}: {one.count}, p50 {times['p50']:.3g} ms, p95 {times['p95']:.3g} ms, "
+                f"max {times['max']:.3g} ms",
+            )
+        )
+    if tally.instances:
+        pairs.append(("instances", _most(tally.instances)))
+    if tally.workers:
+        pairs.append(("workers", str(len(tally.workers))))
+    pairs.append(("row", f"{row.reached} of {row.needed} needed, {_plural(row.breaks, 'break')}"))
+    if outcome.refusals:
+        good = sum(refusal.passed is True for refusal in outcome.refusals)
+        pairs.append(("refusals", f"{good} of {len(outcome.refusals)} as they must be"))
+    if outcome.log:
+        pairs.append(("log", log_phrase(outcome)))
+    pairs.append(("took", f"{outcome.elapsed_s:.1f} s"))
+    return pairs
+
+
+def evidence(outcome: Outcome) -> str:
+    """Return what the row excludes, or nothing where it excludes nothing."""
+    share = outcome.row.excluded_share
+    if share is None:
+        return ""
+    return (
+        f"At 95 % confidence, fewer than {share * 100:.0f} % of answers come from another "
+        "release. This takes each ping for an independent draw, "
+        "which a sticky balancer breaks."
+    )
+
+
+def log_phrase(outcome: Outcome) -> str:
+    """Return what came of the log line."""
+    log = outcome.log
+    if log is None:
+        return "not asked for"
+    if not log.found:
+        return "the line did not arrive"
+    whole = "whole" if log.whole else "not whole"
+    return f"the line came {log.late_s or 0:.2f} s after its answer, {whole}"
+
+
+def instant(seconds: float) -> str:
+    """Return a Unix time as RFC 3339 in UTC with microseconds and Z."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _most(counts: Counter[str], shown: int = 8) -> str:
+    named = [f"{name} {count}" for name, count in counts.most_common(shown)]
+    more = len(counts) - shown
+    return ", ".join(named + ([f"and {more} more"] if more > 0 else []))
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,152 @@
+"""Reads one HTTP/1 answer, strictly and up to a cap (RFC 9112). It knows no socket, only `recv`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MAX_BODY_BYTES = 262_144
+MAX_HEAD_BYTES = 65_536
+MAX_INTERIM_ANSWERS = 20
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: .*)?")
+_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,12})[ \t]*(?:;.*)?")
+
+
+class BrokenAnswerError(Exception):
+    """What came is no HTTP/1 answer; the argument says why."""
+
+
+class CutAnswerError(Exception):
+    """The connection was closed before the answer was whole; the argument says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer. `whole` is false where the body went over the cap and its rest is unread."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    whole: bool = True
+
+    def header(self, name: str) -> str | None:
+        """Return the field's value, or None; of a repeated field, its different values."""
+        return self.headers.get(name.lower())
+
+
+class _Reader:
+    def __init__(self, recv: Callable[[], bytes]) -> None:
+        self._recv = recv
+        self._buffer = bytearray()
+        self._head_left = MAX_HEAD_BYTES
+
+    def _more(self) -> bool:
+        piece = self._recv()
+        self._buffer += piece
+        return bool(piece)
+
+    def _take(self, count: int) -> bytes:
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return taken
+
+    def line(self) -> bytes:
+        """Return the next line without its end. All lines together have one limit."""
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
+            if searched > self._head_left:
+                raise BrokenAnswerError(f"its head goes on for over {MAX_HEAD_BYTES} bytes")
+            if not self._more():
+                raise CutAnswerError(
+                    "the connection was closed before an answer came, or within it"
+                )
+        self._head_left -= end + 1
+        if self._head_left < 0:
+            raise BrokenAnswerError(f"its head goes on for over {MAX_HEAD_BYTES} bytes")
+        return self._take(end + 1).rstrip(b"\r\n")
+
+    def exactly(self, count: int) -> bytes:
+        while len(self._buffer) < count:
+            if not self._more():
+                raise CutAnswerError("the connection was closed in the middle of the body")
+        return self._take(count)
+
+    def to_the_end(self) -> tuple[bytes, bool]:
+        while len(self._buffer) <= MAX_BODY_BYTES:
+            if not self._more():
+                return self._take(len(self._buffer)), True
+        return self._take(MAX_BODY_BYTES), False
+
+
+def read_response(recv: Callable[[], bytes], *, method: str = "POST") -> Response:
+    """Return the answer that `recv` yields piece by piece; b"" from it is the connection's end.
+
+    Interim (1xx) answers are skipped. Raises BrokenAnswerError and CutAnswerError, and
+    whatever `recv` does.
+    """
+    reader = _Reader(recv)
+    for _ in range(MAX_INTERIM_ANSWERS):
+        status, fields = _head(reader)
+        if status >= 200:
+            body, whole = _body(reader, method, status, fields)
+            headers = {name: ", ".join(dict.fromkeys(values)) for name, values in fields.items()}
+            return Response(status, headers, body, whole)
+        if status == 101:
+            raise BrokenAnswerError("it switches protocols, which nobody asked for")
+    raise BrokenAnswerError("it sends interim answers without end")
+
+
+def _head(reader: _Reader) -> tuple[int, dict[str, list[str]]]:
+    match = _STATUS_LINE.fullmatch(reader.line())
+    if not match:
+        raise BrokenAnswerError("what answers does not speak HTTP/1")
+    fields: dict[str, list[str]] = {}
+    while line := reader.line():
+        field = _FIELD.fullmatch(line)
+        if not field:
+            raise BrokenAnswerError("its head holds a line that is no header")
+        fields.setdefault(field[1].decode("ascii").lower(), []).append(field[2].decode("latin-1"))
+    return int(match[1]), fields
+
+
+def _body(
+    reader: _Reader, method: str, status: int, fields: dict[str, list[str]]
+) -> tuple[bytes, bool]:
+    """Read the body as RFC 9112, section 6.3 frames it."""
+    if method == "HEAD" or status in (204, 304):
+        return b"", True
+    if "transfer-encoding" in fields:
+        codings = ",".join(fields["transfer-encoding"]).lower().replace(" ", "")
+        if codings != "chunked":
+            raise BrokenAnswerError("its transfer coding is not chunked")
+        return _chunks(reader)
+    if "content-length" in fields:
+        lengths = {part.strip() for value in fields["content-length"] for part in value.split(",")}
+        length = lengths.pop()
+        if lengths or not re.fullmatch("[0-9]{1,18}", length):
+            raise BrokenAnswerError("its Content-Length is no number")
+        return reader.exactly(min(int(length), MAX_BODY_BYTES)), int(length) <= MAX_BODY_BYTES
+    return reader.to_the_end()
+
+
+def _chunks(reader: _Reader) -> tuple[bytes, bool]:
+    body = bytearray()
+    while True:
+        size_line = _CHUNK_SIZE.fullmatch(reader.line())
+        if not size_line:
+            raise BrokenAnswerError("its chunks are malformed")
+        size = int(size_line[1], 16)
+        if not size:
+            break
+        if len(body) + size > MAX_BODY_BYTES:
+            body += reader.exactly(MAX_BODY_BYTES - len(body))
+            return bytes(body), False
+        body += reader.exactly(size)
+        if reader.line():
+            raise BrokenAnswerError("its chunks are malformed")
+    while reader.line():
+        pass  # trailers
+    return bytes(body), True

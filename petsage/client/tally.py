@@ -1,0 +1,85 @@
+"""Counts of what the pings found, by class, release, instance and worker. It passes no verdict."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+
+from petsage.client.fact import Fact
+
+# How an answer is filed that names no release: any, or another one than was asked for.
+HIDDEN = "(hidden)"
+HIDDEN_OTHER = "(hidden, another)"
+
+
+@dataclass(slots=True)
+class ReleaseCount:
+    """The answers of one release; times are Unix time, latencies seconds."""
+
+    first_seen: float
+    last_seen: float
+    latencies: array[float] = field(default_factory=lambda: array("d"))
+
+    @property
+    def count(self) -> int:
+        """How many answers came from it."""
+        return len(self.latencies)
+
+    def percentiles(self) -> dict[str, float]:
+        """Return p50, p95, p99 (nearest rank) and max, in milliseconds."""
+        ordered = sorted(self.latencies)
+        ranks = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
+        return {
+            name: round(ordered[-(-rank * len(ordered) // 100) - 1] * 1000, 3)
+            for name, rank in ranks.items()
+        }
+
+
+class Tally:
+    """The counts of one run. Answers that name no release are filed under `expected`."""
+
+    def __init__(self, expected: str | None) -> None:
+        self.expected = expected
+        self.sent = 0
+        self.ok = 0
+        self.failed: Counter[str] = Counter()
+        self.releases: dict[str, ReleaseCount] = {}
+        self.instances: Counter[str] = Counter()
+        self.workers: Counter[str] = Counter()
+        self.last_failure: Fact | None = None
+        self.skew_s = 0.0
+        self.cacheable = 0
+
+    @property
+    def answered(self) -> bool:
+        """Whether PetSage has answered at all, however wrongly."""
+        return bool(self.workers)
+
+    def add(self, fact: Fact, *, control: bool = False) -> None:
+        """Count one fact. A `control` ping's answer speaks for a release only where it names it."""
+        self.sent += 1
+        if fact.worker is not None:
+            self.workers[fact.worker] += 1
+            self.instances.update([fact.instance] if fact.instance is not None else [])
+        if fact.failure is not None:
+            self.failed[fact.failure.value] += 1
+            self.last_failure = fact
+            return
+        self.ok += 1
+        self.cacheable += fact.cacheable
+        self.skew_s = max(self.skew_s, fact.skew_s, key=abs)
+        if fact.names_release or not control:
+            self._count_release(fact)
+
+    def _count_release(self, fact: Fact) -> None:
+        name = fact.release or fact.commit
+        if name is None and fact.mismatch:
+            name = HIDDEN_OTHER
+        seen = fact.due_at + fact.latency_s
+        release = self.releases.setdefault(
+            name or self.expected or HIDDEN, ReleaseCount(seen, seen)
+        )
+        release.first_seen = min(release.first_seen, seen)
+        release.last_seen = max(release.last_seen, seen)
+        release.latencies.append(fact.latency_s)

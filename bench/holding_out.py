@@ -27,9 +27,9 @@ async def hostile(scale: float) -> list[Figure]:
     """Hold 1,000 hostile connections of each kind, and probe."""
     figures = []
     for workers, count in (("1", 1_000), ("2", 3_000)):
-        for name, kind in KINDS.items():
+        for name in KINDS:
             with running_service(**QUIET, WEB_CONCURRENCY=workers) as service:
-                async with held(service.port, kind, int(count * scale)):
+                async with held(service.port, name, int(count * scale)):
                     await asyncio.sleep(3 * scale)
                     probes = await steady(
                         service.port, 20, for_seconds(max(1, 10 * scale)), get("/system/live")
@@ -52,7 +52,7 @@ async def crowd(scale: float) -> list[Figure]:
     """Open more connections than the worker admits, and probe."""
     arguments = f"--worker-connections {int(1_000 * scale)}"
     with running_service(**QUIET, GUNICORN_CMD_ARGS=arguments) as service:
-        async with held(service.port, KINDS["idle"], int(2_000 * scale)):
+        async with held(service.port, "idle", int(2_000 * scale)):
             probes = await steady(service.port, 20, for_seconds(12 * scale), get("/system/live"))
     sent = sum(probes.outcomes.values())
     worst = max(probes.seconds)

@@ -25,6 +25,8 @@ TICK_SECONDS = 0.1
 # Pipelined requests that are answered before the loop looks at other connections again: a client
 # that sends thousands in one go must not hold up a probe.
 TURNS_AT_A_TIME = 8
+# Likewise, where a thousand requests that never arrived whole get their 408 at the same moment.
+EXPIRED_AT_A_TIME = 16
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,11 @@ class Connections:
         """Look at the clock, and at every connection whose time is up."""
         self.now = self.loop.time()
         self.date = formatdate(usegmt=True)
-        for connection in [one for one in self._all if one.deadline <= self.now]:
+        due = [one for one in self._all if one.deadline <= self.now]
+        for connection in due[:EXPIRED_AT_A_TIME]:
             connection.expire()
+        if len(due) > EXPIRED_AT_A_TIME:
+            self.loop.call_soon(self.tick)
 
     def drain(self, limits: Limits) -> None:
         """Let every connection end: with its answer, or when its time is up.

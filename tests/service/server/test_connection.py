@@ -75,6 +75,14 @@ def test_dripping_wins_no_time(sent: bytes) -> None:
         assert time.monotonic() - began >= 0.45
 
 
+def test_every_one_of_many_that_are_late_at_once_gets_408() -> None:
+    with listening(request_seconds=0.5, most=300) as server, ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(200)]
+        for client in clients:
+            client.send(b"GET")
+        assert [client.answer().status for client in clients] == [408] * 200
+
+
 def test_a_silent_new_connection_is_closed_without_a_word() -> None:
     with listening(request_seconds=0.3) as server, server.connect() as client:
         assert client.rest() == b""

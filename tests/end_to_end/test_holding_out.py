@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bench import holding_out
+from bench import floods, holding_out
 from bench.figures import QUIET
 from bench.hostile import KINDS, held
 from bench.traffic import Tally, for_seconds, get, steady
@@ -43,8 +43,13 @@ def test_a_log_that_cannot_be_written_stops_no_request() -> None:
 
 
 def test_a_mix_of_requests_of_every_sort_gives_no_fault() -> None:
-    (figure,) = asyncio.run(holding_out.mixed(0.004))
+    (figure,) = asyncio.run(floods.mixed(0.004))
     outcomes = figure.raw["outcomes"]
     assert not [name for name in outcomes if name.startswith("5")], outcomes
     assert {"200", "400", "404", "413", "422"} <= set(outcomes)
     assert not set(outcomes) & {"timeout", "cut", "reset"}
+
+
+def test_bytes_that_are_no_request_give_no_fault() -> None:
+    (figure,) = asyncio.run(floods.fuzz(0.01))
+    assert figure.reached, figure

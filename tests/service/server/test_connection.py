@@ -245,3 +245,21 @@ def test_draining_waits_for_no_client_that_takes_nothing() -> None:
         while len(server.connections):
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_a_fault_of_the_server_ends_one_connection_and_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def never_blocks(environ: dict[str, Any]) -> bool:
+        assert environ["PATH_INFO"] != "/fault"
+        return True
+
+    fault = GET.replace(b"/x", b"/fault")
+    with listening(never_blocks=never_blocks) as server, server.connect() as other:
+        with server.connect() as client:
+            client.send(GET + fault)
+            assert client.answer().status == 200
+            assert client.rest() == b""
+        other.send(GET * 3)
+        assert [other.answer().status for _ in range(3)] == [200] * 3
+    assert "A connection failed." in caplog.text

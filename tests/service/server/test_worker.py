@@ -58,8 +58,12 @@ def open_files(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
+# Heroku sends SIGTERM to every process of a dyno, other platforms to the first alone.
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the master", "to all"])
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_sigterm_under_new_connections_loses_none(workers: str) -> None:
+def test_sigterm_under_new_connections_loses_none(
+    workers: str, send: Callable[[int, int], None]
+) -> None:
     async def scenario(service: Service) -> tuple[Tally, Tally, float]:
         in_flight = Tally()
         waiting = asyncio.create_task(in_flight.note(exchange(service.port, get("/1.0"))))
@@ -67,7 +71,7 @@ def test_sigterm_under_new_connections_loses_none(workers: str) -> None:
         gone = asyncio.Event()
         load = asyncio.create_task(steady(service.port, 400, gone.is_set, get("/")))
         await asyncio.sleep(0.5)
-        service.process.send_signal(signal.SIGTERM)
+        send(service.process.pid, signal.SIGTERM)
         await waiting
         answered = time.monotonic()
         await asyncio.to_thread(service.process.wait, 30)

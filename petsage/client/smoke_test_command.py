@@ -14,7 +14,7 @@ import click
 from petsage.client.exchange import Client, trust
 from petsage.client.interrupts import Interrupts
 from petsage.client.logs import LogWatch
-from petsage.client.output import Output
+from petsage.client.output import Output, wants_colour
 from petsage.client.ping import Marks
 from petsage.client.progress import Progress
 from petsage.client.remote import Remote
@@ -54,11 +54,13 @@ def run(
         raise click.BadParameter(f"{fault}.", param_hint="'URL'") from None
     context = trusted(target, cacert)
     _check_logs(logs)
-    sink = Output(output, form, quiet=quiet)
+    colour = wants_colour(sys.stdout, os.environ)
+    sink = Output(output, form, quiet=quiet, colour=colour)
     marks = Marks()
     client = Client(target, context)
     watch = _watch(logs, marks)
-    progress = Progress(None if quiet else sys.stderr, live=sys.stderr.isatty())
+    live = sys.stderr is not None and sys.stderr.isatty()
+    progress = Progress(None if quiet else sys.stderr, live=live)
     outcome = smoke_test(
         Plan(
             url=url,
@@ -96,11 +98,14 @@ def trusted(target: Target, cacert: str | None) -> ssl.SSLContext | None:
 
 
 def _check_logs(logs: str | None) -> None:
-    if logs is None or logs == "-":
+    if logs is None:
         return
     path = Path(logs)
     try:
-        if path.exists():
+        if logs == "-":
+            # A standard input that is closed would be the number of the next socket.
+            os.fstat(0)
+        elif path.exists():
             if stat.S_ISDIR(path.stat().st_mode):
                 raise IsADirectoryError(21, os.strerror(21))
             if not os.access(path, os.R_OK):

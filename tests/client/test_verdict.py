@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+from pathlib import Path
 
 import pytest
 
 from petsage.client.fact import Fact, Failure
 from petsage.client.verdict import ExitCode, Row, excluded_share, exit_code, is_final, needed
 from tests.client.facts import NEW, OLD, PAGE, fact, lost
+from tests.test_doors import ROOT, imports_of
 
 
 def fed(row: Row, *facts: Fact) -> Row:
@@ -158,3 +160,13 @@ def test_a_fleet_with_a_fifth_of_it_old_passes_in_fewer_than_2_percent_of_runs()
     runs = 2_000
     passed = sum(passes(draw, 0.2, 20, 600) is not None for _ in range(runs))
     assert passed / runs < 0.02 + 3 * math.sqrt(0.02 * 0.98 / runs)
+
+
+def test_the_verdict_knows_nothing_of_http() -> None:
+    known = set(imports_of(Path(ROOT, "petsage/client/verdict.py")))
+    assert {name.partition(".")[0] for name in known} == {"__future__", "math", "enum", "petsage"}
+    assert {name for name in known if name.startswith("petsage.client.")} == {
+        "petsage.client.fact",
+        "petsage.client.fact.TRANSPORT",
+        "petsage.client.fact.Fact",
+    }

@@ -15,7 +15,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto
 } table { border-collapse: collapse; width: 100%; margin: 1rem 0; } th, td { text-align: left;
 vertical-align: top; padding: .3rem .6rem .3rem 0;
   border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-th { font-weight: 600; }
+th { font-weight: 600; } td:nth-child(4) { white-space: nowrap; }
 """
 
 

@@ -63,6 +63,12 @@ class PetSageWorker(Worker):  # type: ignore[misc]
         """Return this class for a service of these settings: gunicorn makes the instances."""
         return type(cls.__name__, (cls,), {"settings": settings})
 
+    @classmethod
+    def check_config(cls, cfg: Any, _log: Any) -> None:
+        """Refuse what would silently not be done. gunicorn prints the reason, and exits."""
+        if cfg.is_ssl:
+            raise RuntimeError("PetSage speaks no TLS: leave that to the proxy in front of it.")
+
     def load_wsgi(self) -> None:
         """Load the app; where that fails, say so in the log and end the service."""
         try:
@@ -77,7 +83,12 @@ class PetSageWorker(Worker):  # type: ignore[misc]
         asyncio.set_event_loop(self.loop)
         self._stopping = asyncio.Event()
         self._hear_signals()
-        self.loop.run_until_complete(self._serve())
+        try:
+            self.loop.run_until_complete(self._serve())
+        except Exception:
+            # The master would print it.
+            log.critical("The worker failed.", exc_info=True)
+            sys.exit(1)
 
     def _hear_signals(self) -> None:
         # Until now the base class has taken note of them, also while the app was loaded. Left to

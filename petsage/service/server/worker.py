@@ -57,6 +57,7 @@ class PetSageWorker(Worker):  # type: ignore[misc]
     """
 
     settings: ClassVar[Settings]
+    _quitting = False
 
     @classmethod
     def with_settings(cls, settings: Settings) -> "type[PetSageWorker]":
@@ -108,8 +109,6 @@ class PetSageWorker(Worker):  # type: ignore[misc]
         self._quitting = True
         self._stop()
 
-    _quitting = False
-
     async def _serve(self) -> None:
         limits = SERVING(idle=self.cfg.keepalive)
         connections = Connections(self.loop, limits, self._most_connections())
@@ -126,7 +125,8 @@ class PetSageWorker(Worker):  # type: ignore[misc]
             listener.close()
         connections.drain(DRAINING)
         log.info("Stopping. Connections: %d.", len(connections))
-        last = self.loop.time() + self.cfg.graceful_timeout
+        # Just before the master kills what is left, so that the log says what was cut.
+        last = self.loop.time() + self.cfg.graceful_timeout - 0.5
         while connections and not self._quitting and self.loop.time() < last:
             self.notify()
             connections.tick()

@@ -88,6 +88,15 @@ def test_nameless_answers_prove_nothing_until_each_worker_has_refused() -> None:
     assert row.whole
 
 
+def test_a_worker_that_has_gone_leaves_the_row_in_time() -> None:
+    nameless, gone = fact(release=None, commit=None), fact(release=None, commit=None, worker="w9")
+    row = fed(Row("v43", 3), nameless, nameless, gone, nameless)
+    row.add_control(fact(release=None, commit=None, mismatch=True))
+    assert (row.filled, row.unproved) == (True, {"w9"})
+    assert not fed(row, nameless).whole
+    assert fed(row, nameless).whole
+
+
 def test_a_control_that_meets_another_release_breaks_the_row() -> None:
     row = fed(Row("v43", 1), NEW, NEW)
     row.add_control(OLD)
@@ -164,7 +173,13 @@ def test_a_fleet_with_a_fifth_of_it_old_passes_in_fewer_than_2_percent_of_runs()
 
 def test_the_verdict_knows_nothing_of_http() -> None:
     known = set(imports_of(Path(ROOT, "petsage/client/verdict.py")))
-    assert {name.partition(".")[0] for name in known} == {"__future__", "math", "enum", "petsage"}
+    assert {name.partition(".")[0] for name in known} == {
+        "__future__",
+        "collections",
+        "math",
+        "enum",
+        "petsage",
+    }
     assert {name for name in known if name.startswith("petsage.client.")} == {
         "petsage.client.fact",
         "petsage.client.fact.TRANSPORT",

@@ -13,10 +13,11 @@ run: $(VENV)/run ## start the service exactly as the Procfile does (PORT, 8000 b
 test: $(VENV)/dev ## run the tests
 	@$(BIN)/python -m pytest
 
-check: $(VENV)/dev ## format, lint, types
+check: $(VENV)/dev ## format, lint, types, known holes of dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.audit
 
 soak: $(VENV)/dev ## measure what the service holds out against (SCALE=0.1 for a tenth of it)
 	@$(BIN)/python -m bench.soak --scale $(or $(SCALE),1)

@@ -8,6 +8,7 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from petsage.contract import PROBLEM_MEDIA_TYPE, PROBLEMS
 from petsage.service.envelope import REQUEST_ID_KEY, request_id_of
+from petsage.service.lean import lean_response
 from petsage.service.problems import Problem, problem_body
 
 _CODES = {
@@ -55,7 +56,7 @@ def answer_http_exception(error: HTTPException) -> Response | HTTPException:
 
 
 def _response(body: bytes, status: int, headers: object) -> Response:
-    response = Response(body, status, content_type=PROBLEM_MEDIA_TYPE)
+    response = lean_response(body, PROBLEM_MEDIA_TYPE, status)
     response.headers.extend(headers)  # type: ignore[arg-type]
     return response
 

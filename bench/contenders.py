@@ -49,14 +49,19 @@ WSGI = Contender("a bare WSGI callable", f"{CONFIG} bench.peers.wsgi_callable:ap
 ALL = (OURS, UVICORN, ASGI, FLASK, WSGI)
 
 
+def command_of(contender: Contender, *, logs: bool, cores: str = str(SERVER_CORE)) -> str:
+    """Return the command that runs a contender on some cores, with its request log on or off."""
+    options = contender.loud if logs else contender.silent
+    return f"taskset --cpu-list {cores} {contender.command} {options}"
+
+
 @contextmanager
 def running(
     contender: Contender, *, logs: bool, workers: int = 1, cores: str = str(SERVER_CORE)
 ) -> Iterator[Service]:
-    """Run a contender on some cores, with its request log on or off."""
-    options = contender.loud if logs else contender.silent
+    """Run a contender."""
     with running_service(
-        f"taskset --cpu-list {cores} {contender.command} {options}",
+        command_of(contender, logs=logs, cores=cores),
         PETSAGE_LOG_LEVEL="INFO" if logs else "WARNING",
         WEB_CONCURRENCY=str(workers),
     ) as service:

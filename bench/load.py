@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -17,7 +18,11 @@ SCRIPT = Path(__file__).parent / "load.lua"
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of wrk saw; `not_2xx` answers were refusals, `broken` ones never came."""
+    """What one run of wrk saw.
+
+    `not_2xx` answers were refusals, `broken` ones never came; `cpu_us` is the CPU time that the
+    server spent on a request.
+    """
 
     requests: int
     seconds: float
@@ -26,11 +31,22 @@ class Load:
     max_ms: float
     not_2xx: int
     broken: int
+    cpu_us: float
 
     @property
     def rate(self) -> float:
         """Answers a second."""
         return self.requests / self.seconds
+
+
+def cpu_seconds(service: Service) -> float:
+    """Return the CPU time that the processes of a service have spent so far."""
+    ticks = 0
+    for pid in (service.process.pid, *service.workers()):
+        # proc(5): utime and stime are the 14th and 15th field, the name is in parentheses.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def load(
@@ -42,6 +58,7 @@ def load(
     cores: str = str(LOAD_CORE),
 ) -> Load:
     """Post `body` over and over, each connection as soon as its last answer is there."""
+    spent = cpu_seconds(service)
     with tempfile.NamedTemporaryFile() as file:
         file.write(body)
         file.flush()
@@ -58,7 +75,9 @@ def load(
             timeout=seconds + 30,
             check=True,
         )
-    seen = Load(**json.loads(done.stderr))
+    told = json.loads(done.stderr)
+    spent = cpu_seconds(service) - spent
+    seen = Load(**told, cpu_us=spent / max(told["requests"], 1) * 1e6)
     if seen.broken or not seen.requests:
         raise AssertionError(f"the server broke under load: {seen}")
     return seen

@@ -32,10 +32,8 @@ def settings_or_exit(environ: Mapping[str, str]) -> Settings:
     logging.raiseExceptions = False
     logging.captureWarnings(True)
     # What no line tells needs no looking up for each record ("Optimization" in the logging HOWTO).
-    logging.logThreads = False
-    logging.logProcesses = False
-    logging.logMultiprocessing = False
-    logging.logAsyncioTasks = False
+    for fact in ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"):
+        setattr(logging, fact, False)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
     return settings

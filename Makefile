@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check soak lock clean
+.PHONY: help run test check soak bench lock clean
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
 
@@ -22,7 +22,10 @@ check: $(VENV)/dev ## format, lint, types, known holes of dependencies
 soak: $(VENV)/dev ## measure what the service holds out against (SCALE=0.1 for a tenth of it)
 	@$(BIN)/python -m bench.soak --scale $(or $(SCALE),1)
 
-lock: $(VENV)/dev ## pin requirements.txt and requirements-dev.txt anew from setup.cfg
+bench: $(VENV)/bench ## measure how fast the service is, beside FastAPI and others (takes minutes)
+	@$(BIN)/python -m bench.speed
+
+lock: $(VENV)/dev ## pin the requirements*.txt anew from setup.cfg
 	$(BIN)/python -m tests.locks --upgrade
 
 clean: ## remove the virtual environment and caches
@@ -43,4 +46,9 @@ $(VENV)/run: requirements.txt setup.cfg pyproject.toml | $(BIN)/python
 $(VENV)/dev: $(VENV)/run requirements-dev.txt
 	@echo "Adding the test tools to $(VENV) (once) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/bench: $(VENV)/run requirements-bench.txt
+	@echo "Adding the peers of the benchmark to $(VENV) (once) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench.figures import CONFIG
+from bench.traffic import PING
 from tests.running import Service, running_service
 
 # One core is the server's, the load comes from the other.
@@ -65,4 +68,22 @@ def running(
         PETSAGE_LOG_LEVEL="INFO" if logs else "WARNING",
         WEB_CONCURRENCY=str(workers),
     ) as service:
+        _require_the_answer(service)
         yield service
+
+
+def _require_the_answer(service: Service) -> None:
+    """See that a contender does the job: the answer of the contract, whoever gives it."""
+    request = urllib.request.Request(
+        f"{service.url}/system/smoke-test",
+        data=PING,
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        told = json.load(answer)
+    assert told.pop("timestamp")
+    assert told == {
+        "status": "ok",
+        "message": "PetSage system is operational.",
+        "pong": json.loads(PING)["ping"],
+    }

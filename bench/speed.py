@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -54,6 +55,9 @@ def main() -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         "versions": {name: version(name) for name in COMPARED},
     }
+    for tool in ("wrk", "taskset", "curl"):
+        if shutil.which(tool) is None:
+            parser.error(f"{tool} is needed (Debian: apt install wrk util-linux curl)")
     print(f"{machine}\n\n| figure | measured | goal | reached |\n|---|---|---|---|", flush=True)
     figures: list[Figure] = []
     for name in options.names or MEASUREMENTS:

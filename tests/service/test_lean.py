@@ -1,0 +1,168 @@
+"""lean: each shortcut does what Flask, werkzeug and webargs do on their own way there."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask, Response, request, session
+from marshmallow import RAISE, Schema, ValidationError, fields
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import HTTPException
+from werkzeug.test import EnvironBuilder
+
+from petsage.service.lean import LeanFlask, LeanParser, as_json, lean_response
+
+
+class Ping(Schema):
+    class Meta:
+        unknown = RAISE
+
+    ping = fields.String(required=True)
+
+
+def _handing_on(parser: type[FlaskParser]) -> FlaskParser:
+    """Return a parser that raises a validation error on as it is."""
+
+    class HandingOn(parser):  # type: ignore[misc, valid-type]
+        def handle_error(self, error: ValidationError, *_: Any, **__: Any) -> None:
+            raise error
+
+    return HandingOn()
+
+
+BODIES = {
+    "a ping": {"ping": "é"},
+    "another one": {"ping": ""},
+    "none": {},
+    "null": {"ping": None},
+    "mistyped": {"ping": 1},
+    "unknown": {"ping": "a", "pong": "b"},
+    "a list": [1],
+    "a string": "ping",
+}
+HOW = {
+    "an instance": lambda parser: parser.use_args(Ping(), location="json"),
+    "a class": lambda parser: parser.use_args(Ping, location="json"),
+    "with an option": lambda parser: parser.use_args(Ping(), location="json", unknown="exclude"),
+    "by name": lambda parser: parser.use_kwargs(Ping(), location="json"),
+    "from the query": lambda parser: parser.use_args(Ping(), location="query"),
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
+def test_a_body_is_parsed_as_webargs_does(
+    how: Callable[[FlaskParser], Callable[..., Any]], body: Any
+) -> None:
+    def outcome(parser: FlaskParser) -> object:
+        @how(parser)
+        def view(*args: Any, **kwargs: Any) -> object:
+            return args, kwargs
+
+        with Flask("app").test_request_context("/?ping=q", method="POST", json=body):
+            try:
+                return view("first", second=2)
+            except ValidationError as error:
+                return error.messages
+
+    assert outcome(_handing_on(LeanParser)) == outcome(_handing_on(FlaskParser))
+
+
+def test_a_parsed_view_keeps_its_name_and_its_marks() -> None:
+    def view(body: object) -> None:
+        """Say something."""
+
+    view.never_blocks = True  # type: ignore[attr-defined]
+    parsed = LeanParser().use_args(Ping(), location="json")(view)
+    assert (parsed.__name__, parsed.__doc__) == ("view", "Say something.")
+    assert parsed.never_blocks is True
+
+
+def _sent(response: Response, method: str) -> tuple[str, dict[str, str], bytes]:
+    told: list[Any] = []
+    environ = EnvironBuilder(method=method).get_environ()
+    body = b"".join(response(environ, lambda *said: told.extend(said)))
+    return told[0], dict(told[1]), body
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("status", [None, 200, 404, 422, 503])
+def test_an_answer_is_sent_as_flask_sends_it(status: int | None, method: str) -> None:
+    body, media_type = '{"pong":"é"}'.encode(), "application/json"
+    lean = lean_response(body, media_type, status)
+    assert _sent(lean, method) == _sent(Response(body, status, content_type=media_type), method)
+
+
+def test_an_answer_can_still_be_changed_by_a_feature() -> None:
+    answer = as_json({"pong": "a"})
+    answer.set_data(b'{"pong":"changed"}')
+    answer.headers["X-Feature"] = "1"
+    answer.status_code = 203
+    status, headers, body = _sent(answer, "GET")
+    assert (status, body) == ("203 NON AUTHORITATIVE INFORMATION", b'{"pong":"changed"}')
+    assert headers == {
+        "Content-Type": "application/json",
+        "Content-Length": "18",
+        "X-Feature": "1",
+    }
+
+
+def _with_routes(app: Flask) -> Flask:
+    app.url_map.strict_slashes = app.url_map.merge_slashes = False
+    app.add_url_rule("/", "root", lambda: "")
+    app.add_url_rule("/plain", "plain", lambda: "", methods=["GET", "POST"])
+    app.add_url_rule("/with/<name>", "with", lambda name: name)
+    app.add_url_rule("/é", "accent", lambda: "")
+    return app
+
+
+PATHS = ["/", "/plain", "/plain/", "//plain", "/Plain", "/with/a", "/with/é", "/é", "/no"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "BREW"])
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_is_found_as_werkzeug_finds_it(path: str, method: str) -> None:
+    def outcome(app: Flask) -> object:
+        environ = EnvironBuilder(path="/", method=method).get_environ()
+        environ["PATH_INFO"] = path.encode().decode("latin-1")
+        with app.request_context(environ):
+            fault = request.routing_exception
+            if isinstance(fault, HTTPException):
+                return fault.code, sorted(getattr(fault, "valid_methods", None) or ())
+            return request.endpoint, request.view_args
+
+    assert outcome(_with_routes(LeanFlask("app"))) == outcome(_with_routes(Flask("app")))
+
+
+def test_the_session_is_empty_and_says_that_it_cannot_be_written() -> None:
+    with LeanFlask("app").test_request_context():
+        assert dict(session) == {}
+        with pytest.raises(RuntimeError, match="session is unavailable"):
+            session["a"] = 1
+
+
+def test_a_function_that_is_no_coroutine_is_called_as_it_is() -> None:
+    app = LeanFlask("app")
+    assert app.ensure_sync(_with_routes) is _with_routes
+    assert app.ensure_sync(_with_routes) is _with_routes
+
+
+def test_a_request_s_record_is_of_the_logger_that_it_names(
+    caplog: pytest.LogCaptureFixture, client: Any
+) -> None:
+    with caplog.at_level(logging.INFO):
+        client.get("/system/live")
+    (record,) = (one for one in caplog.records if one.name == "petsage.request")
+    assert (record.getMessage(), record.levelname) == ("GET /system/live 200", "INFO")
+    logging.getLogger("petsage.request").addFilter(_refuse)
+    try:
+        caplog.clear()
+        client.get("/system/live")
+        assert not caplog.records
+    finally:
+        logging.getLogger("petsage.request").removeFilter(_refuse)
+
+
+def _refuse(_record: logging.LogRecord) -> bool:
+    return False

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check lock clean
+.PHONY: help run test check soak lock clean
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
 
@@ -13,10 +13,14 @@ run: $(VENV)/run ## start the service exactly as the Procfile does (PORT, 8000 b
 test: $(VENV)/dev ## run the tests
 	@$(BIN)/python -m pytest
 
-check: $(VENV)/dev ## format, lint, types
+check: $(VENV)/dev ## format, lint, types, known holes of dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.audit
+
+soak: $(VENV)/dev ## measure what the service holds out against (SCALE=0.1 for a tenth of it)
+	@$(BIN)/python -m bench.soak --scale $(or $(SCALE),1)
 
 lock: $(VENV)/dev ## pin requirements.txt and requirements-dev.txt anew from setup.cfg
 	$(BIN)/python -m tests.locks --upgrade

@@ -13,34 +13,40 @@ _LIVE_SECONDS = 0.1
 _PLAIN_SECONDS = 10.0
 
 
-class Progress:
-    """Call it after each ping; `clear` before anything else is written."""
+class Speaker:
+    """Says a line again and again: on a terminal always the same one, rewritten in place."""
 
-    def __init__(self, stream: TextIO | None, *, live: bool) -> None:
+    def __init__(
+        self, stream: TextIO | None, *, live: bool, plain_every_s: float = _PLAIN_SECONDS
+    ) -> None:
         self._stream, self._live = stream, live
+        self._every = _LIVE_SECONDS if live else plain_every_s
         self._began = time.monotonic()
         self._spoke = self._began
         self._shown = False
 
-    def __call__(self, tally: Tally, row: Row, doing: str) -> None:
-        """Say it, unless it has just been said."""
-        now = time.monotonic()
-        if now - self._spoke < (_LIVE_SECONDS if self._live else _PLAIN_SECONDS):
-            return
-        self._spoke = now
-        waiting = "waiting for the first right answer"
-        where = waiting if row.waiting else f"{row.reached} of {row.needed} in a row"
-        parts = [f"{now - self._began:.0f} s", f"{tally.sent} pings", where]
-        if row.breaks:
-            parts.append(f"{row.breaks} breaks")
-        if doing:
-            parts.append(doing)
-        self._say(", ".join(parts))
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._began
 
-    def _say(self, text: str) -> None:
+    @property
+    def columns(self) -> int:
+        """How many characters a line may have."""
+        return shutil.get_terminal_size().columns - 1 if self._live else 200
+
+    def is_time(self) -> bool:
+        """Return whether something may be said again, and take it as said."""
+        now = time.monotonic()
+        if now - self._spoke < self._every:
+            return False
+        self._spoke = now
+        return True
+
+    def say(self, text: str) -> None:
+        """Say the line as it is now."""
         if self._live:
-            width = shutil.get_terminal_size().columns - 1
-            self._write(f"\r\x1b[K{text[:width]}")
+            self._write(f"\r\x1b[K{text[: self.columns]}")
             self._shown = True
         else:
             self._write(f"petsage: {text}\n")
@@ -60,3 +66,20 @@ class Progress:
         except (OSError, ValueError):
             # A terminal that is gone must not end the run.
             self._stream = None
+
+
+class Progress(Speaker):
+    """Call it after each ping; `clear` before anything else is written."""
+
+    def __call__(self, tally: Tally, row: Row, doing: str) -> None:
+        """Say how far the row is, unless it has just been said."""
+        if not self.is_time():
+            return
+        waiting = "waiting for the first right answer"
+        where = waiting if row.waiting else f"{row.reached} of {row.needed} in a row"
+        parts = [f"{self.elapsed_s:.0f} s", f"{tally.sent} pings", where]
+        if row.breaks:
+            parts.append(f"{row.breaks} breaks")
+        if doing:
+            parts.append(doing)
+        self.say(", ".join(parts))

@@ -42,10 +42,12 @@ _FIRST = (
     ExitCode.USAGE,
     ExitCode.INTERRUPTED,
     ExitCode.UNREACHABLE,
+    ExitCode.COMMAND_FAILED,
     ExitCode.WRONG,
     ExitCode.OTHER_RELEASE,
     ExitCode.MIXED,
     ExitCode.LOG_MISSING,
+    ExitCode.OVER_BUDGET,
 )
 Problem = tuple[ExitCode, str]
 

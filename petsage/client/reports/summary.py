@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
+from petsage.client.findings import counted
 from petsage.client.outcome import Outcome
 from petsage.client.verdict import ExitCode
 
@@ -74,7 +75,7 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
         pairs.append(("instances", _most(tally.instances)))
     if tally.workers:
         pairs.append(("workers", str(len(tally.workers))))
-    pairs.append(("row", f"{row.reached} of {row.needed} needed, {_plural(row.breaks, 'break')}"))
+    pairs.append(("row", f"{row.reached} of {row.needed} needed, {counted(row.breaks, 'break')}"))
     if outcome.refusals:
         good = sum(refusal.passed is True for refusal in outcome.refusals)
         pairs.append(("refusals", f"{good} of {len(outcome.refusals)} as they must be"))
@@ -116,7 +117,3 @@ def _most(counts: Counter[str], shown: int = 8) -> str:
     named = [f"{name} {count}" for name, count in counts.most_common(shown)]
     more = len(counts) - shown
     return ", ".join(named + ([f"and {more} more"] if more > 0 else []))
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

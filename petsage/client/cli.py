@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from petsage import __version__
+from petsage.client.interrupts import EXIT_CODE, Interrupted, Interrupts
 from petsage.client.options import common_options, release, seconds, seconds_if_any, seconds_or_none
 
 INTERNAL_FAULT = 70  # EX_SOFTWARE of sysexits.h: no verdict, so none of the codes below 10.
@@ -59,6 +60,7 @@ Examples:
 @click.option(
     "--wait",
     type=float,
+    metavar="SECONDS",
     callback=seconds,
     default=60.0,
     show_default=True,
@@ -73,6 +75,7 @@ Examples:
 @click.option(
     "--interval",
     type=float,
+    metavar="SECONDS",
     callback=seconds_or_none,
     default=0.01,
     show_default=True,
@@ -93,20 +96,22 @@ Examples:
 @click.option(
     "--logs-within",
     type=float,
+    metavar="SECONDS",
     callback=seconds,
     default=30.0,
     show_default=True,
     help="How long the log line may take from its answer.",
 )
 @common_options
-def smoke_test_command(url: str, **options: Any) -> int:
+@click.pass_obj
+def smoke_test_command(interrupts: Interrupts, /, url: str, **options: Any) -> int:
     """Prove that the service at URL answers, rightly, and from the release that you expect.
 
     URL is the service's base, such as https://app.example, a prefix path allowed.
     """
     from petsage.client.smoke_test_command import run
 
-    return run(url, **options)
+    return run(interrupts, url, **options)
 
 
 @cli.command(
@@ -148,6 +153,7 @@ Examples:
 @click.option(
     "--deadline",
     type=float,
+    metavar="SECONDS",
     callback=seconds,
     default=900.0,
     show_default=True,
@@ -164,17 +170,22 @@ Examples:
 @click.option(
     "--max-gap",
     type=float,
+    metavar="SECONDS",
     callback=seconds_if_any,
     help="The longest time between two successes.",
 )
 @click.option(
     "--max-latency",
     type=float,
+    metavar="SECONDS",
     callback=seconds_if_any,
     help="The longest time from a ping's due moment to its answer.",
 )
 @common_options
-def rollout_command(url: str, command: tuple[str, ...], **options: Any) -> int:
+@click.pass_obj
+def rollout_command(
+    interrupts: Interrupts, /, url: str, command: tuple[str, ...], **options: Any
+) -> int:
     """Watch the new release take over at URL, and prove that nobody noticed the switch.
 
     Start it before the deploy, or let it run the deploy itself: COMMAND is started once the
@@ -182,7 +193,7 @@ def rollout_command(url: str, command: tuple[str, ...], **options: Any) -> int:
     """
     from petsage.client.rollout_command import run
 
-    return run(url, command, **options)
+    return run(interrupts, url, command, **options)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -192,10 +203,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def exit_status(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    from petsage.client.interrupts import EXIT_CODE, Interrupted
-
     try:
-        status = cli.main(arguments, prog_name="petsage", standalone_mode=False)
+        status = cli.main(arguments, prog_name="petsage", standalone_mode=False, obj=Interrupts())
     except click.ClickException as fault:
         fault.show()
         return fault.exit_code

@@ -163,18 +163,24 @@ def shake_hands(
     """Return the connection under TLS. Raises ExchangeError; the connection is then closed."""
     import ssl
 
-    connection.settimeout(deadline.left())
+    name = target.host.partition("%")[0]
+    secured = None
     try:
-        return context.wrap_socket(connection, server_hostname=target.host)
+        # The handshake is a step of its own, so that there is something to close if it fails.
+        secured = context.wrap_socket(
+            connection, server_hostname=name, do_handshake_on_connect=False
+        )
+        secured.settimeout(deadline.left())
+        secured.do_handshake()
+        return secured
     except BaseException as fault:
-        connection.close()
+        (secured or connection).close()
         if isinstance(fault, ssl.SSLCertVerificationError):
             detail = f"the certificate does not verify: {fault.verify_message}"
             raise ExchangeError(Failure.TLS, detail, untrusted=True) from None
         if isinstance(fault, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-            raise ExchangeError(
-                Failure.RESET, "the connection was closed within TLS's hello"
-            ) from None
+            detail = "the connection was closed within the TLS handshake"
+            raise ExchangeError(Failure.RESET, detail) from None
         if isinstance(fault, ssl.SSLError):
             raise ExchangeError(Failure.TLS, f"TLS failed: {fault.reason or fault}") from None
         if isinstance(fault, OSError):

@@ -61,6 +61,7 @@ def common_options(command: F) -> F:
         click.option(
             "--timeout",
             type=float,
+            metavar="SECONDS",
             callback=seconds,
             default=10.0,
             show_default=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 from petsage.client.tally import Tally
@@ -17,18 +18,23 @@ class Speaker:
     """Says a line again and again: on a terminal always the same one, rewritten in place."""
 
     def __init__(
-        self, stream: TextIO | None, *, live: bool, plain_every_s: float = _PLAIN_SECONDS
+        self,
+        stream: TextIO | None,
+        *,
+        live: bool,
+        plain_every_s: float = _PLAIN_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stream, self._live = stream, live
+        self._stream, self._live, self._clock = stream, live, clock
         self._every = _LIVE_SECONDS if live else plain_every_s
-        self._began = time.monotonic()
+        self._began = clock()
         self._spoke = self._began
         self._shown = False
 
     @property
     def elapsed_s(self) -> float:
         """Seconds since the run began."""
-        return time.monotonic() - self._began
+        return self._clock() - self._began
 
     @property
     def columns(self) -> int:
@@ -37,7 +43,7 @@ class Speaker:
 
     def is_time(self) -> bool:
         """Return whether something may be said again, and take it as said."""
-        now = time.monotonic()
+        now = self._clock()
         if now - self._spoke < self._every:
             return False
         self._spoke = now

@@ -30,6 +30,7 @@ _OTHER_FILES = 64
 
 
 def run(
+    interrupts: Interrupts,
     url: str,
     command: tuple[str, ...],
     *,
@@ -48,7 +49,6 @@ def run(
     quiet: bool,
 ) -> int:
     """Watch the rollout, write its report and return the exit code."""
-    interrupts = Interrupts()
     try:
         target = target_from(url, headers)
     except ValueError as fault:

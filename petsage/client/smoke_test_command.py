@@ -29,6 +29,7 @@ CONSECUTIVE_WITH_RELEASE = 20
 
 
 def run(
+    interrupts: Interrupts,
     url: str,
     *,
     expected: str | None,
@@ -47,7 +48,6 @@ def run(
     quiet: bool,
 ) -> int:
     """Run the smoke test, write its report and return the exit code."""
-    interrupts = Interrupts()
     try:
         target = target_from(url, headers)
     except ValueError as fault:

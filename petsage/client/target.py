@@ -81,7 +81,8 @@ def target_from(url: str, headers: tuple[tuple[str, str], ...] = ()) -> Target:
         raise ValueError(f"{url!r} has characters that a URL may not hold; percent-encode them")
     tls = parts.scheme == "https"
     host = _ascii(host)
-    bracketed = f"[{host}]" if ":" in host else host
+    # A zone ("fe80::1%eth0") is this machine's own affair (RFC 6874): the server never sees it.
+    bracketed = f"[{host.partition('%')[0]}]" if ":" in host else host
     default = 443 if tls else 80
     authority = bracketed if port in (None, default) else f"{bracketed}:{port}"
     given = {name.lower(): value for name, value in headers}

@@ -75,13 +75,14 @@ class Envelope:
 
     def __init__(self, settings: Settings) -> None:
         self._log_probes = settings.log_probes
-        self._headers = {"Server": "PetSage", "Cache-Control": "no-store", **SECURITY_HEADERS}
+        headers = {"Server": "PetSage", "Cache-Control": "no-store", **SECURITY_HEADERS}
         if settings.disclose_release:
-            self._headers |= {
+            headers |= {
                 RELEASE_HEADER: settings.release.name or UNKNOWN_RELEASE,
                 COMMIT_HEADER: settings.release.commit or UNKNOWN_RELEASE,
                 INSTANCE_HEADER: settings.instance,
             }
+        self._headers = [(name.lower(), (name, value)) for name, value in headers.items()]
 
     def wrap(self, app: "WSGIApplication") -> "WSGIApplication":
         """Return `app` in the envelope."""
@@ -91,38 +92,42 @@ class Envelope:
         ) -> Iterable[bytes]:
             began = perf_counter()
             request_id = environ[REQUEST_ID_KEY] = request_id_of(environ)
-            answer: list[Any] = ["500", None]
+            context = RequestContext(request_id, trace_id_of(environ))
+            status = 500
+            size: int | None = None
 
             def start(
-                status: str, headers: list[tuple[str, str]], exc_info: Any = None
+                status_line: str, headers: list[tuple[str, str]], exc_info: Any = None
             ) -> Callable[[bytes], object]:
+                nonlocal status, size
+                status = int(status_line[:3])
                 own = {name.lower(): value for name, value in headers}
-                answer[:] = status[:3], own.get("content-length")
+                if environ["REQUEST_METHOD"] == "HEAD":
+                    size = 0
+                elif "content-length" in own:
+                    size = int(own["content-length"])
                 headers += [
                     (REQUEST_ID_HEADER, request_id),
                     (WORKER_HEADER, worker_id()),
                     ("Server-Timing", f"app;dur={(perf_counter() - began) * 1000:.3f}"),
                 ]
-                headers += [
-                    header for header in self._headers.items() if header[0].lower() not in own
-                ]
-                return start_response(status, headers, exc_info)
+                headers += [header for name, header in self._headers if name not in own]
+                return start_response(status_line, headers, exc_info)
 
-            context = RequestContext(request_id, trace_id_of(environ))
+            def report(size: int) -> None:
+                token = current_request.set(context)
+                self._log_request(environ, status, began, size)
+                current_request.reset(token)
+
             token = current_request.set(context)
             try:
                 body = app(environ, start)
-                status, length = answer
-                if length is not None or environ["REQUEST_METHOD"] == "HEAD":
-                    size = 0 if environ["REQUEST_METHOD"] == "HEAD" else int(length)
-                    self._log_request(environ, int(status), began, size)
-                    return body
             finally:
                 current_request.reset(token)
-            return _Counted(
-                body,
-                lambda size: self._log_streamed(context, environ, int(answer[0]), began, size),
-            )
+            if size is None:
+                return _Counted(body, report)
+            report(size)
+            return body
 
         return enveloped
 
@@ -142,20 +147,6 @@ class Envelope:
             return [body]
 
         return self.wrap(refuse)
-
-    def _log_streamed(
-        self,
-        context: RequestContext,
-        environ: "WSGIEnvironment",
-        status: int,
-        began: float,
-        size: int,
-    ) -> None:
-        token = current_request.set(context)
-        try:
-            self._log_request(environ, status, began, size)
-        finally:
-            current_request.reset(token)
 
     def _log_request(
         self, environ: "WSGIEnvironment", status: int, began: float, size: int

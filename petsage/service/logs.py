@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from petsage.service.clock import rfc3339
 from petsage.service.log_stream import MAX_LINE_BYTES, LogStream
@@ -19,8 +19,7 @@ from petsage.service.settings import Settings
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class RequestContext:
+class RequestContext(NamedTuple):
     """Which request is being served: its id, and its trace if a `traceparent` named one."""
 
     request_id: str | None = None
@@ -29,7 +28,7 @@ class RequestContext:
 
 current_request: ContextVar[RequestContext] = ContextVar(
     "current_request",
-    default=RequestContext(),  # noqa: B039 - frozen
+    default=RequestContext(),  # noqa: B039 - a tuple
 )
 
 
@@ -74,9 +73,12 @@ class JsonFormatter(logging.Formatter):
         return line if len(line) <= MAX_LINE_BYTES else _cut_to_fit(members)
 
 
+# ASCII only: the length in characters is the length in bytes.
+_encode = json.JSONEncoder(separators=(",", ":"), default=repr).encode
+
+
 def _line(members: Mapping[str, Any]) -> str:
-    # ASCII only: the length in characters is the length in bytes.
-    return json.dumps(members, separators=(",", ":"), default=repr) + "\n"
+    return _encode(members) + "\n"
 
 
 def _cut_to_fit(members: dict[str, Any]) -> str:

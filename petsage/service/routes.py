@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from flask import Response
 from marshmallow import RAISE
 
 from petsage.contract import (
@@ -17,6 +18,7 @@ from petsage.contract import (
     VERSION_PATH,
 )
 from petsage.service import diagnostics
+from petsage.service.lean import as_json
 from petsage.service.readiness import Readiness
 from petsage.service.schemas import (
     ApiHealthOut,
@@ -50,17 +52,17 @@ smoke_test_blueprint = StrictBlueprint("smoke_test", __name__, tag=TAG)
 @smoke_test_blueprint.arguments(SmokeTestIn())
 @smoke_test_blueprint.response(200, SmokeTestOut())
 @without_query
-def smoke_test(body: dict[str, str]) -> dict[str, str]:
+def smoke_test(body: dict[str, str]) -> Response:
     """Echo a ping, strictly validated."""
-    return diagnostics.smoke_test(body["ping"], datetime.now(UTC))
+    return as_json(diagnostics.smoke_test(body["ping"], datetime.now(UTC)))
 
 
 @smoke_test_blueprint.route(BACKEND_SMOKE_TEST_PATH)
 @never_blocks
 @smoke_test_blueprint.response(200, BackendSmokeTestOut())
-def backend_smoke_test() -> dict[str, str]:
+def backend_smoke_test() -> Response:
     """Tell that the backend is operational."""
-    return diagnostics.backend_smoke_test(datetime.now(UTC))
+    return as_json(diagnostics.backend_smoke_test(datetime.now(UTC)))
 
 
 def system_blueprint(settings: Settings, readiness: Readiness) -> StrictBlueprint:
@@ -70,43 +72,43 @@ def system_blueprint(settings: Settings, readiness: Readiness) -> StrictBlueprin
     @system.route(LOGGING_SMOKE_TEST_PATH)
     @never_blocks
     @system.response(200, LoggingSmokeTestOut())
-    def logging_smoke_test() -> dict[str, str]:
+    def logging_smoke_test() -> Response:
         """Write a log record, and tell whether it was written."""
-        return diagnostics.logging_smoke_test()
+        return as_json(diagnostics.logging_smoke_test())
 
     @system.route(API_HEALTH_PATH)
     @never_blocks
     @system.response(200, ApiHealthOut())
-    def api_health() -> dict[str, str]:
+    def api_health() -> Response:
         """Tell that the API answers."""
-        return diagnostics.API_HEALTH
+        return as_json(diagnostics.API_HEALTH)
 
     @system.route(SYSTEM_HEALTH_PATH)
     @never_blocks
     @system.response(200, SystemHealthOut())
-    def system_health() -> dict[str, str]:
+    def system_health() -> Response:
         """Tell that the system answers."""
-        return diagnostics.SYSTEM_HEALTH
+        return as_json(diagnostics.SYSTEM_HEALTH)
 
     @system.route(LIVE_PATH)
     @never_blocks
     @system.response(200, LiveOut())
-    def live() -> dict[str, str]:
+    def live() -> Response:
         """Tell that this process answers; it looks at nothing else."""
-        return diagnostics.LIVE
+        return as_json(diagnostics.LIVE)
 
     @system.route(READY_PATH)
     @system.arguments(ReadyIn(), location="query", unknown=RAISE)
     @system.response(200, ReadyOut())
-    def ready(query: dict[str, Any]) -> dict[str, object]:
+    def ready(query: dict[str, Any]) -> Response:
         """Run the readiness checks side by side."""
-        return diagnostics.ready(readiness, query["excluded"])
+        return as_json(diagnostics.ready(readiness, query["excluded"]))
 
     @system.route(VERSION_PATH)
     @never_blocks
     @system.response(200, VersionOut())
-    def version() -> dict[str, object]:
+    def version() -> Response:
         """Tell which release answers, and which process of it."""
-        return diagnostics.version(settings)
+        return as_json(diagnostics.version(settings))
 
     return system

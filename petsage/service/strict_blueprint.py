@@ -7,6 +7,7 @@ from typing import Any, NoReturn, TypeVar
 from flask import Request, request
 from flask_smorest import Blueprint
 from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 
 from petsage.contract import JSON_MEDIA_TYPE
@@ -23,7 +24,7 @@ class StrictParser(FlaskParser):
     def load_json(self, req: Request, schema: Any) -> Any:
         """Return the body's value; its size, its media type and its text are looked at in turn."""
         del schema
-        body = req.get_data(cache=False)  # raises 413 and 400 by itself
+        body = _whole_body(req)
         _require_plain_json(req)
         return strict_json.loads(body)
 
@@ -36,10 +37,26 @@ class StrictParser(FlaskParser):
         ) from None
 
 
+def _whole_body(req: Request) -> bytes:
+    limit = req.max_content_length
+    if limit is None or "wsgi.input_terminated" not in req.environ:
+        return req.get_data(cache=False)  # raises 413 and 400 by itself
+    # The server ends the stream where the body ends: it can be read without werkzeug's guards.
+    length = req.content_length
+    if length is not None and length > limit:
+        raise RequestEntityTooLarge
+    body = req.input_stream.read(limit + 1)
+    if len(body) > limit:
+        raise RequestEntityTooLarge
+    if length is not None and len(body) < length:
+        raise ClientDisconnected
+    return body
+
+
 def _require_plain_json(req: Request) -> None:
-    if req.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+    if req.environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() != "identity":
         raise Problem("unsupported-media-type", "Send the body without a Content-Encoding.")
-    content_type = req.headers.get("Content-Type", "")
+    content_type = req.environ.get("CONTENT_TYPE", "")
     if content_type == JSON_MEDIA_TYPE:
         return
     media_type, options = parse_options_header(content_type)

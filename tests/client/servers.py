@@ -211,9 +211,9 @@ class Instance:
             return "not-found"
         if request.method != "POST":
             return "method-not-allowed"
-        if request.expects is not None and not self.ignores_expect:
-            if not self.bears(request.expects):
-                return "release-mismatch"
+        heeded = None if self.ignores_expect else request.expects
+        if heeded is not None and not self.bears(heeded):
+            return "release-mismatch"
         if int(request.headers.get("content-length", 0)) > 65_536:
             return "body-too-large"
         if request.headers.get("content-type") != contract.JSON_MEDIA_TYPE:

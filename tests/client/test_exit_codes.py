@@ -7,7 +7,6 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -297,10 +296,10 @@ def server_tls(authority: trustme.CA) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def cacert(authority: trustme.CA, tmp_path: Path) -> Iterator[Path]:
+def cacert(authority: trustme.CA, tmp_path: Path) -> Path:
     path = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(path)
-    yield path
+    return path
 
 
 def test_a_certificate_that_nobody_trusts_is_3_at_once(server_tls: ssl.SSLContext) -> None:

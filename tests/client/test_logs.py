@@ -1,4 +1,4 @@
-"""The far end of the log pipeline: lines that are late, lost, cut, wrapped, early or rotated away."""
+"""The far end of the log pipeline: lines late, lost, cut, wrapped, early or rotated away."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,7 @@ def record(request_id: str) -> str:
 
 
 class Logging:
-    """A service whose log lines come out at the file as `shape` makes them, `late` seconds later."""
+    """A service whose log lines get to the file as `shape` makes them, `late` seconds later."""
 
     def __init__(self, path: Path, shape: Callable[[str], str | None], late: float = 0.0) -> None:
         self._path, self._shape, self._late = path, shape, late
@@ -157,12 +157,12 @@ def test_a_file_that_never_comes_is_6_and_says_so(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def watched(tmp_path: Path) -> Iterator[tuple[LogWatch, Path]]:
+def watched(tmp_path: Path) -> tuple[LogWatch, Path]:
     log = tmp_path / "app.log"
     log.write_text(record("petsage-feed-01") + "\n")
     watch = LogWatch("feed").follow(str(log))
     time.sleep(0.2)
-    yield watch, log
+    return watch, log
 
 
 def found(watch: LogWatch, request_id: str, within: float = 2.0) -> bool:

@@ -1,0 +1,149 @@
+"""Flask without what no request here needs, through its public hooks alone.
+
+Every request is still routed, parsed, validated, stamped and logged. What each shortcut saves
+is measured by `bench/app_cost.py`.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Request, Response
+from flask.sessions import NullSession, SessionInterface, SessionMixin
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter, Rule
+
+from petsage.contract import JSON_MEDIA_TYPE
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+class LeanResponse(Response):
+    """An answer whose whole body and headers are known when it is made."""
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Send it as it is; werkzeug would look for a Location, a stream and a length first."""
+        start_response(self.status, self.headers.to_wsgi_list())
+        return () if environ["REQUEST_METHOD"] == "HEAD" else self.response  # type: ignore[return-value]
+
+
+# Made once: json.dumps would make an encoder for each answer.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def as_json(value: object) -> LeanResponse:
+    """Answer 200 with a value that is JSON already: no schema has to make it so."""
+    body = _encode(value).encode()
+    return LeanResponse(
+        [body],
+        headers=[("Content-Type", JSON_MEDIA_TYPE), ("Content-Length", str(len(body)))],
+    )
+
+
+class NoSession(SessionInterface):
+    """Sessions for an API that has none: one empty session that can't be written to."""
+
+    _session = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> SessionMixin:
+        """Return the empty session."""
+        del app, request
+        return self._session
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Save nothing."""
+
+
+class LeanAdapter(MapAdapter):
+    """Finds a path without variables by one look-up; whatever else, as werkzeug does."""
+
+    def __init__(self, app: "LeanFlask", request: Request) -> None:
+        environ = request.environ
+        path: str = environ.get("PATH_INFO", "")
+        if not path.isascii():
+            # PEP 3333 hands paths over as Latin-1.
+            path = path.encode("latin-1").decode(errors="replace")
+        # Not `bind_to_environ`: it encodes the host as IDNA for each request.
+        super().__init__(
+            app.url_map,
+            server_name=environ.get("HTTP_HOST") or environ["SERVER_NAME"],
+            script_name=environ.get("SCRIPT_NAME") or "/",
+            subdomain="",
+            url_scheme=environ["wsgi.url_scheme"],
+            path_info=f"/{path.lstrip('/')}" if path[:1] != "/" else path,
+            default_method=environ["REQUEST_METHOD"],
+            query_args=environ.get("QUERY_STRING", ""),
+        )
+        self._rules = app.rules_without_variables
+
+    def match(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the rule of the request and the values of its variables."""
+        if not args and kwargs == {"return_rule": True}:
+            rule = self._rules.get((self.default_method, self.path_info))
+            if rule is not None:
+                return rule, {}
+        return super().match(*args, **kwargs)
+
+
+class LeanFlask(Flask):
+    """A Flask app for an API: no sessions, no redirects, quick routing."""
+
+    session_interface = NoSession()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A redirect would make a GET of a client's POST (RFC 9110, section 15.4.2).
+        self.url_map.strict_slashes = False
+        self.url_map.merge_slashes = False
+        self.json.ensure_ascii = False  # type: ignore[attr-defined]
+        self.json.sort_keys = False  # type: ignore[attr-defined]
+        self._sync: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+    @cached_property
+    def rules_without_variables(self) -> dict[tuple[str, str], Rule]:
+        """Each rule without variables, by method and path; Flask takes no rules while it serves."""
+        return {
+            (method, path): rule
+            for rule in self.url_map.iter_rules()
+            if not rule.arguments
+            for method in rule.methods or ()
+            for path in (rule.rule.rstrip("/"), rule.rule.rstrip("/") + "/")
+        }
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Return what matches the URL of a request."""
+        if request is None:
+            return super().create_url_adapter(None)
+        return LeanAdapter(self, request)
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Look at each function once, and not at each call, whether it is a coroutine."""
+        try:
+            return self._sync[func]
+        except KeyError:
+            sync = self.async_to_sync(func) if iscoroutinefunction(func) else func
+            return self._sync.setdefault(func, sync)
+
+    def never_blocks(self, environ: dict[str, Any]) -> bool:
+        """Tell the server whether it may serve this request without a thread."""
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        rule = self.rules_without_variables.get((method, path))
+        if rule is None:
+            try:
+                rule, _ = self.url_map.bind("").match(path, method, return_rule=True)
+            except HTTPException:
+                return True  # 404 or 405: no view is called
+        return rule.endpoint in self._endpoints_that_never_block
+
+    @cached_property
+    def _endpoints_that_never_block(self) -> frozenset[str]:
+        return frozenset(
+            endpoint
+            for endpoint, view in self.view_functions.items()
+            if getattr(view, "never_blocks", False)
+        )

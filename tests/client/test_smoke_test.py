@@ -1,0 +1,124 @@
+"""The loop, with a service, a clock's sleep and a log that are made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from petsage.client.fact import Fact, Failure
+from petsage.client.interrupts import Interrupted
+from petsage.client.logs import LogFinding
+from petsage.client.outcome import Outcome
+from petsage.client.refusals import Refusal, Refused
+from petsage.client.smoke_test import Plan, smoke_test
+from tests.client.facts import NEW, OLD, PAGE, fact, lost
+
+
+@dataclass
+class Scripted:
+    """A service that finds what the script says, its last word time and again."""
+
+    script: list[Fact]
+    refused: Callable[[Refusal], Refused]
+    timeouts: list[float] = field(default_factory=list)
+
+    def ping(self, expect: str | None, timeout: float) -> Fact:
+        self.timeouts.append(timeout)
+        return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
+    def control(self, timeout: float) -> Fact:
+        return fact(release=None, commit=None, mismatch=True)
+
+    def refuse(self, refusal: Refusal) -> Refused:
+        return self.refused(refusal)
+
+
+def as_must_be(refusal: Refusal) -> Refused:
+    return Refused(refusal.name, True, refusal.expected, refusal.expected)
+
+
+def ran(
+    *script: Fact,
+    refused: Callable[[Refusal], Refused] = as_must_be,
+    log: LogFinding | None = None,
+    pauses: list[float] | None = None,
+    expected: str | None = None,
+    wait: float = 0.2,
+    consecutive: int = 3,
+) -> Outcome:
+    """Run a smoke test on the script and return its outcome."""
+    plan = Plan("http://app.example", expected, consecutive, wait=wait, interval=0.0)
+    slept = [] if pauses is None else pauses
+    return smoke_test(
+        plan,
+        Scripted(list(script), refused),
+        await_line=None if log is None else lambda *_: log,
+        sleep=slept.append,
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ([NEW], 0),
+        ([lost(), PAGE, NEW], 0),
+        ([lost()], 3),
+        ([PAGE], 1),
+        ([OLD], 4),
+        ([NEW, OLD, OLD], 5),
+        ([OLD, lost()], 4),
+        ([PAGE, lost()], 3),
+        ([lost(), PAGE], 1),
+        ([NEW, NEW, lost()], 3),
+    ],
+    ids=lambda value: None,
+)
+def test_what_was_seen_until_the_deadline_decides(script: list[Fact], code: int) -> None:
+    assert ran(*script, expected="v43").exit_code == code
+
+
+def test_a_ping_that_only_ran_into_the_deadline_does_not_decide() -> None:
+    assert ran(PAGE, PAGE, lost(Failure.TIMEOUT), wait=0.05).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "pause"),
+    [
+        (fact(failure=Failure.SERVER_ERROR, status=503, worker=None, retry_after_s=2.0), 2.0),
+        (fact(failure=Failure.SERVER_ERROR, status=503, worker=None, retry_after_s=99.0), 5.0),
+        (fact(mismatch=True, status=412, release="v42", retry_after_s=1.0), 0.5),
+        (lost(), 0.5),
+        (fact(), 0.0),
+    ],
+    ids=["Retry-After", "a long Retry-After", "412", "transport", "right"],
+)
+def test_how_long_it_pauses(first: Fact, pause: float) -> None:
+    pauses: list[float] = []
+    ran(first, NEW, expected="v43", wait=60, pauses=pauses)
+    assert pauses[0] == pytest.approx(pause)
+
+
+def test_no_ping_and_no_pause_goes_past_the_deadline() -> None:
+    pauses: list[float] = []
+    ran(lost(), pauses=pauses, wait=0.1)
+    assert max(pauses) <= 0.1
+
+
+def test_a_bad_refusal_does_not_keep_the_log_from_being_read() -> None:
+    def refused(refusal: Refusal) -> Refused:
+        return Refused(refusal.name, refusal.name != "null", refusal.expected, "200")
+
+    outcome = ran(NEW, refused=refused, log=LogFinding(found=False))
+    assert (outcome.exit_code, len(outcome.problems)) == (1, 2)
+
+
+def test_an_interrupt_among_the_refusals_keeps_those_that_were_seen() -> None:
+    def refused(refusal: Refusal) -> Refused:
+        if refusal.name == "unknown member":
+            raise Interrupted("SIGTERM")
+        return as_must_be(refusal)
+
+    outcome = ran(NEW, refused=refused)
+    assert (outcome.exit_code, len(outcome.refusals)) == (130, 3)

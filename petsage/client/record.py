@@ -50,6 +50,8 @@ class Record:
         self._release_numbers: dict[str, int] = {}
         self._last_success: float | None = None
         self.failures: list[FailedPing] = []
+        # The name of the expected release, which may have been asked for by its commit.
+        self.new_name: str | None = None
         self.first_new: float | None = None
         self.last_old: float | None = None
         self.longest_gap_s: float | None = None
@@ -83,6 +85,7 @@ class Record:
             self.slowest_s = max(self.slowest_s, fact.latency_s)
             seen = fact.due_at + fact.latency_s
             if new:
+                self.new_name = release
                 self.first_new = min(self.first_new or seen, seen)
             elif new is not None:
                 self.last_old = max(self.last_old or seen, seen)

@@ -6,6 +6,9 @@ from html import escape
 
 from petsage.client.outcome import Outcome
 from petsage.client.reports import summary
+from petsage.client.reports.timeline import STYLE, timeline
+from petsage.client.reports.timeline_table import tables
+from petsage.client.rollout_outcome import RolloutOutcome
 
 _STYLE = """
 :root { color-scheme: light dark; --good: #0b6e4f; --bad: #b3261e; --line: #8884; }
@@ -16,12 +19,15 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto
 vertical-align: top; padding: .3rem .6rem .3rem 0;
   border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
 th { font-weight: 600; }
+figure { margin: 1.5rem 0; }
+.scrolls { overflow-x: auto; }
 """
 
 
 def render(outcome: Outcome) -> str:
     """Return the report as a whole HTML document."""
     code = outcome.exit_code
+    style = _STYLE
     figures = "".join(
         f'<tr><th scope="row">{escape(label)}</th><td>{escape(figure)}</td></tr>\n'
         for label, figure in [("url", outcome.url), *summary.figures(outcome)]
@@ -29,8 +35,11 @@ def render(outcome: Outcome) -> str:
     parts = [
         f'<h1 class="{code.word}"><b>{code.word}</b> (exit code {code:d})</h1>',
         f"<p>{escape(summary.headline(outcome))}</p>",
-        f"<table>{figures}</table>",
     ]
+    if isinstance(outcome, RolloutOutcome):
+        style += STYLE
+        parts.append(timeline(outcome))
+    parts.append(f"<table>{figures}</table>")
     if told := summary.evidence(outcome):
         parts.append(f"<p>{escape(told)}</p>")
     for title, sentences in (
@@ -44,11 +53,13 @@ def render(outcome: Outcome) -> str:
         parts.append(f"<h2>What next</h2><p>{escape(step)}</p>")
     if outcome.refusals:
         parts.append(_refusals(outcome))
+    if isinstance(outcome, RolloutOutcome):
+        parts.append(tables(outcome))
     body = "\n".join(parts)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>petsage smoke-test: {code.word}</title>\n<style>{_STYLE}</style></head>\n"
+        f"<title>petsage {outcome.kind}: {code.word}</title>\n<style>{style}</style></head>\n"
         f"<body><main>\n{body}\n</main></body></html>\n"
     )
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from petsage.client.findings import counted
 from petsage.client.outcome import Outcome
+from petsage.client.reports import rollout_summary
+from petsage.client.rollout_outcome import RolloutOutcome
 from petsage.client.verdict import ExitCode
 
 NEXT_STEPS = {
@@ -30,6 +32,8 @@ NEXT_STEPS = {
 
 def headline(outcome: Outcome) -> str:
     """Return the verdict as one sentence."""
+    if isinstance(outcome, RolloutOutcome):
+        return rollout_summary.headline(outcome)
     expected = outcome.expected
     passed = (
         f"{expected} answers, and answers rightly."
@@ -47,9 +51,12 @@ def headline(outcome: Outcome) -> str:
     }[outcome.exit_code]
 
 
-def next_step(outcome: Outcome) -> str:
-    """Return what to do now, or nothing where all is well."""
-    return NEXT_STEPS[outcome.exit_code]
+def next_step(outcome: Outcome, code: ExitCode | None = None) -> str:
+    """Return what to do about a code, or about the exit code; nothing where all is well."""
+    steps = NEXT_STEPS
+    if isinstance(outcome, RolloutOutcome):
+        steps = NEXT_STEPS | rollout_summary.NEXT_STEPS
+    return steps[outcome.exit_code if code is None else code]
 
 
 def figures(outcome: Outcome) -> list[tuple[str, str]]:
@@ -71,6 +78,8 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
                 f"max {times['max']:.3g} ms",
             )
         )
+    if isinstance(outcome, RolloutOutcome):
+        pairs += rollout_summary.figures(outcome)
     if tally.instances:
         pairs.append(("instances", _most(tally.instances)))
     if tally.workers:

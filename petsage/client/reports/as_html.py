@@ -17,10 +17,13 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto
 1rem; } h1 { font-size: 1.4rem; } h1 b { color: var(--bad); } h1.passed b { color: var(--good);
 } table { border-collapse: collapse; width: 100%; margin: 1rem 0; } th, td { text-align: left;
 vertical-align: top; padding: .3rem .6rem .3rem 0;
-  border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-th { font-weight: 600; }
+  border-bottom: 1px solid var(--line); }
+p, li, td { overflow-wrap: anywhere; }
+th { font-weight: 600; white-space: nowrap; }
 figure { margin: 1.5rem 0; }
 .scrolls { overflow-x: auto; }
+.scrolls th, .scrolls td { padding-right: 1rem; white-space: nowrap; }
+.scrolls th { overflow-wrap: anywhere; white-space: normal; min-width: 3.5rem; max-width: 9rem; }
 """
 
 

@@ -74,8 +74,8 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
         pairs.append(
             (
                 "release",
-                f"{name}: {one.count}, p50 {times['p50']:.3g} ms, p95 {times['p95']:.3g} ms, "
-                f"max {times['max']:.3g} ms",
+                f"{name}: {one.count}, p50 {milliseconds(times['p50'])} ms, "
+                f"p95 {milliseconds(times['p95'])} ms, max {milliseconds(times['max'])} ms",
             )
         )
     if isinstance(outcome, RolloutOutcome):
@@ -104,6 +104,11 @@ def evidence(outcome: Outcome) -> str:
         "release. This takes each ping for an independent draw, "
         "which a sticky balancer breaks."
     )
+
+
+def milliseconds(value: float) -> str:
+    """Return a number of milliseconds to three digits, or to a whole one."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def log_phrase(outcome: Outcome) -> str:

@@ -35,7 +35,7 @@ none; } }
 """
 _SHADES = 4
 _WIDE, _NARROW = 760, 350
-_PLOT_HEIGHT, _TOP, _LANE, _RIGHT = 260, 24, 18, 12
+_PLOT_HEIGHT, _TOP, _AXIS, _LANE, _RIGHT = 260, 24, 24, 18, 20
 # The scale of latency is logarithmic, from 1 ms to 10 s; what lies beyond stands on its edge.
 _LEAST_S, _MOST_S = 0.001, 10.0
 _GRID = ((0.001, "1 ms"), (0.01, "10 ms"), (0.1, "100 ms"), (1.0, "1 s"), (10.0, "10 s"))
@@ -100,13 +100,13 @@ class _Picture:
         return 2 * round((self._floor - share * _PLOT_HEIGHT) / 2)
 
     def svg(self) -> str:
-        lanes = list(self._lanes())
-        height = self._floor + 24 + _LANE * len(lanes) + 6
+        lanes = len(self._names) + len(self._failures)
+        height = self._floor + _AXIS + _LANE * lanes
         label = (
             f"Timeline of {self._span:.0f} seconds: the latency of each ping by release, "
             "failures, and the switch. The tables below hold the same numbers."
         )
-        drawn = [self._band(), *self._grid(), *self._dots(), *lanes]
+        drawn = [self._band(), *self._grid(), *self._dots(), *self._lanes()]
         return (
             f'<svg class="{self._kind}" viewBox="0 0 {self._width} {height}" role="img" '
             f'aria-label="{escape(label)}">{"".join(drawn)}</svg>'
@@ -151,7 +151,7 @@ class _Picture:
         return f"r{min(self._names.index(name), _SHADES - 1)}"
 
     def _lanes(self) -> Iterable[str]:
-        y = self._floor + 24 + _LANE // 2
+        y = self._floor + _AXIS + _LANE // 2
         apart = 2 + 2 * math.ceil(self._room / self._span / self._outcome.rate)
         for name in self._names:
             runs = _runs(sorted(self._answers[name]), apart)
@@ -166,7 +166,7 @@ class _Picture:
                 y += _LANE
 
     def _lane_label(self, y: int, name: str) -> str:
-        most = (self._left - 8) // 6
+        most = (self._left - 8) // 8
         shown = name if len(name) <= most else f"{name[: most - 1]}…"
         return _text(self._left - 6, y + 4, "end", shown, title=name)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
 
-from petsage.client.reports.summary import instant
+from petsage.client.reports.summary import instant, milliseconds
 from petsage.client.reports.timeline import names
 from petsage.client.rollout_outcome import RolloutOutcome
 
@@ -36,7 +36,7 @@ def _releases(outcome: RolloutOutcome) -> str:
         times = one.percentiles()
         first, last = (seen - outcome.started_at for seen in (one.first_seen, one.last_seen))
         cells = [f"{one.count}", f"{first:.2f} s", f"{last:.2f} s"]
-        rows.append([name, *cells, *(f"{times[rank]:.3g}" for rank in times)])
+        rows.append([name, *cells, *(milliseconds(times[rank]) for rank in times)])
     heads = ["release", "answers", "first", "last", "p50 ms", "p95 ms", "p99 ms", "max ms"]
     return _table(heads, rows)
 
@@ -59,8 +59,8 @@ def _over_time(outcome: RolloutOutcome) -> str:
         if not one.answers and not one.failed:
             continue
         ordered = sorted(one.latencies)
-        median = f"{ordered[(len(ordered) - 1) // 2] * 1000:.3g}" if ordered else ""
-        most = f"{ordered[-1] * 1000:.3g}" if ordered else ""
+        median = milliseconds(ordered[(len(ordered) - 1) // 2] * 1000) if ordered else ""
+        most = milliseconds(ordered[-1] * 1000) if ordered else ""
         failed = ", ".join(f"{name} {count}" for name, count in one.failed.most_common())
         counts = [str(one.answers[name] or "") for name in shown]
         if len(outcome.record.releases) > len(shown):

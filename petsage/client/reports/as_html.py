@@ -23,7 +23,7 @@ th { font-weight: 600; white-space: nowrap; }
 figure { margin: 1.5rem 0; }
 .scrolls { overflow-x: auto; }
 .scrolls th, .scrolls td { padding-right: 1rem; white-space: nowrap; }
-.scrolls th { overflow-wrap: anywhere; white-space: normal; min-width: 3.5rem; max-width: 9rem; }
+.scrolls th { overflow-wrap: anywhere; white-space: normal; min-width: 5rem; max-width: 9rem; }
 """
 
 

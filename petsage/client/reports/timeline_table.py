@@ -99,4 +99,4 @@ def _table(heads: list[str], rows: list[list[str]]) -> str:
         + "</tr>\n"
         for row in rows
     )
-    return f'<div class="scrolls"><table><tr>{head}</tr>\n{body}</table></div>'
+    return f'<div class="scrolls" tabindex="0"><table><tr>{head}</tr>\n{body}</table></div>'

@@ -14,6 +14,7 @@ from petsage.client.response import Response
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _MEMBERS = {"status", "message", "pong", "timestamp"}
 _SHOWN = 200
+NOT_FOUND, _ = contract.PROBLEMS["not-found"]
 
 
 def printable(text: str, limit: int = _SHOWN) -> str:
@@ -86,40 +87,31 @@ def ping_fault(
     if expect is not None and status == contract.PROBLEMS["release-mismatch"][0]:
         return _mismatch_fault(response, request_id, expect)
     if status != 200:
-        return Failure.OTHER_STATUS, f"{status} from PetSage"
+        hint = "; the URL must be the service's base" if status == NOT_FOUND else ""
+        return Failure.OTHER_STATUS, f"{status} from PetSage{hint}"
     return _pong_fault(response, request_id, nonce, run)
 
 
 def _mismatch_fault(response: Response, request_id: str, expect: str) -> tuple[Failure | None, str]:
     named = origin(response)
-    if fault := problem_fault(response, "release-mismatch", request_id):
-        return Failure.OTHER_STATUS, f"412, but {fault}"
+    if not carries(response, request_id):
+        return Failure.OTHER_STATUS, f"412 without the {contract.REQUEST_ID_HEADER} that was sent"
     if bears(named["release"], named["commit"], expect):
         return Failure.OTHER_STATUS, "412 from a service that names the very release asked for"
     return None, ""
 
 
-def problem_fault(response: Response, code: str, request_id: str) -> str | None:
-    """Return what is wrong with an answer that should be the problem `code`, or None."""
-    status, _ = contract.PROBLEMS[code]
-    if response.status != status:
-        return f"its status is {response.status}, not {status}"
-    if response.header(contract.REQUEST_ID_HEADER) != request_id:
-        return f"it does not carry the {contract.REQUEST_ID_HEADER} that was sent"
+def carries(response: Response, request_id: str) -> bool:
+    """Return whether the answer carries the id that was sent: a cached one does not."""
+    return response.header(contract.REQUEST_ID_HEADER) == request_id
+
+
+def problem_code(response: Response) -> str:
+    """Return the `code` of a problem, or nothing where the answer is none."""
     try:
-        problem = strict_object(response, contract.PROBLEM_MEDIA_TYPE)
-    except ValueError as fault:
-        return str(fault)
-    expected = {
-        "type": contract.PROBLEM_TYPE_PREFIX + code,
-        "status": status,
-        "code": code,
-        "request_id": request_id,
-    }
-    for member, value in expected.items():
-        if problem.get(member) != value:
-            return f"its {member} is not {value!r}"
-    return None
+        return printable(str(json.loads(response.body)["code"]), 60)
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return ""
 
 
 def _pong_fault(
@@ -142,7 +134,7 @@ def _pong_fault(
         return wrong("the pong is not the ping that was sent")
     if answer["status"] != contract.STATUS_OK or answer["message"] != contract.SMOKE_TEST_MESSAGE:
         return wrong("the answer's status or message is not that of the contract")
-    if response.header(contract.REQUEST_ID_HEADER) != request_id:
+    if not carries(response, request_id):
         return wrong(f"the answer does not carry the {contract.REQUEST_ID_HEADER} that was sent")
     if instant(answer["timestamp"]) is None:
         return wrong("the timestamp is not RFC 3339 in UTC with microseconds and Z")

@@ -16,7 +16,17 @@ SKEW_SECONDS = 2.0
 
 
 def final_problem(fact: Fact) -> Problem:
-    """Return the problem of a ping whose failure no waiting can mend."""
+    """Return the problem of a ping that no waiting can mend.
+
+    One that did not fail was served though it expected a release which no service bears.
+    """
+    if fact.failure is None:
+        return (
+            ExitCode.WRONG,
+            "A ping that expected a release which nobody bears was served: Expect-Release is "
+            "ignored, or something drops it, and no release is named. "
+            "Nothing can be proved so; let the service name its release.",
+        )
     if fact.untrusted:
         return ExitCode.UNREACHABLE, f"TLS: {fact.detail}."
     if fact.redirect:

@@ -96,11 +96,14 @@ def trusted(target: Target, cacert: str | None) -> ssl.SSLContext | None:
 
 
 def _check_logs(logs: str | None) -> None:
-    if logs is None or logs == "-":
+    if logs is None:
         return
     path = Path(logs)
     try:
-        if path.exists():
+        if logs == "-":
+            # A standard input that is closed would be the number of the next socket.
+            os.fstat(0)
+        elif path.exists():
             if stat.S_ISDIR(path.stat().st_mode):
                 raise IsADirectoryError(21, os.strerror(21))
             if not os.access(path, os.R_OK):

@@ -7,6 +7,7 @@ from flask_smorest import Api
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from petsage.service import errors, logs, openapi
+from petsage.service.docs.pages import pages_blueprint, welcome_blueprint
 from petsage.service.envelope import Envelope
 from petsage.service.lean import LeanFlask
 from petsage.service.precondition import require_expected
@@ -43,6 +44,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     api = openapi.StrictApi(app)
     api.register_blueprint(smoke_test_blueprint)
     api.register_blueprint(system_blueprint(settings, readiness))
+    api.register_blueprint(welcome_blueprint)
+    app.register_blueprint(pages_blueprint(api))
     errors.install(app)
     app.extensions["petsage"] = Parts(settings, readiness, api)
 

@@ -1,5 +1,6 @@
 """Every error as one shape: what Flask, werkzeug and our own rooms raise becomes a problem."""
 
+import re
 from http import HTTPStatus
 
 from flask import Flask, Response, request
@@ -44,9 +45,9 @@ def answer_http_exception(error: HTTPException) -> Response | HTTPException:
         return answer_problem(
             Problem("incomplete-body", "The body ended before its Content-Length.")
         )
-    title = HTTPStatus(status).phrase if status in HTTPStatus else error.name
-    code = _CODES.get(status, title.lower().replace(" ", "-"))
-    title = PROBLEMS[code][1] if code in PROBLEMS else title
+    # A status that the contract does not know is a feature's own.
+    code = _CODES.get(status) or re.sub(r"[^a-z0-9]+", "-", error.name.lower()).strip("-")
+    title = PROBLEMS[code][1] if code in PROBLEMS else error.name
     detail = _DETAILS.get(status) or f"{title}."
     body = problem_body(code, status, title, detail, _request_id())
     headers = [header for header in error.get_headers() if header[0].lower() != "content-type"]

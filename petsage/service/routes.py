@@ -43,7 +43,12 @@ from petsage.service.strict_blueprint import (
 TAG = "System Health"
 
 # Stands on its own: it can be registered on any flask-smorest Api, and is as strict there.
-smoke_test_blueprint = StrictBlueprint("smoke_test", __name__, tag=TAG)
+smoke_test_blueprint = StrictBlueprint(
+    "smoke_test",
+    __name__,
+    tag=TAG,
+    description="Does the service answer, is it ready, and which release of it is this?",
+)
 
 
 @smoke_test_blueprint.route(SMOKE_TEST_V1_PATH, methods=["POST"], endpoint="smoke_test_v1")
@@ -72,6 +77,7 @@ def system_blueprint(settings: Settings, readiness: Readiness) -> StrictBlueprin
     @system.route(LOGGING_SMOKE_TEST_PATH)
     @never_blocks
     @system.response(200, LoggingSmokeTestOut())
+    @system.alt_response(503, response="logging-broken")
     def logging_smoke_test() -> Response:
         """Write a log record, and tell whether it was written."""
         return as_json(diagnostics.logging_smoke_test())
@@ -100,6 +106,7 @@ def system_blueprint(settings: Settings, readiness: Readiness) -> StrictBlueprin
     @system.route(READY_PATH)
     @system.arguments(ReadyIn(), location="query", unknown=RAISE)
     @system.response(200, ReadyOut())
+    @system.alt_response(503, response="not-ready")
     def ready(query: dict[str, Any]) -> Response:
         """Run the readiness checks side by side."""
         return as_json(diagnostics.ready(readiness, query["excluded"]))

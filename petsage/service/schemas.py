@@ -2,15 +2,18 @@
 
 from marshmallow import RAISE, Schema, fields
 
+from petsage import __version__
 from petsage.contract import (
     API_HEALTH_MESSAGE,
     BACKEND_SMOKE_TEST_FEATURE,
     BACKEND_SMOKE_TEST_MESSAGE,
+    DOCS_PATH,
     EXAMPLE_PING,
     LOGGING_SMOKE_TEST_MESSAGE,
     SMOKE_TEST_MESSAGE,
     STATUS_OK,
     SYSTEM_HEALTH_MESSAGE,
+    WELCOME_MESSAGE,
 )
 
 EXAMPLE_TIMESTAMP = "2026-11-21T08:42:53.009378Z"
@@ -24,8 +27,19 @@ def _text(example: str | None, description: str, *, nullable: bool = False) -> f
     )
 
 
+def _constant(value: str, description: str) -> fields.String:
+    return fields.String(
+        required=True,
+        metadata={"enum": [value], "examples": [value], "description": description},
+    )
+
+
+def _message(value: str) -> fields.String:
+    return _constant(value, "The same sentence each time.")
+
+
 def _status() -> fields.String:
-    return _text(STATUS_OK, "All is well.")
+    return _constant(STATUS_OK, "All is well.")
 
 
 def _timestamp(description: str = "When this was answered: RFC 3339, UTC.") -> fields.String:
@@ -54,7 +68,7 @@ class SmokeTestOut(Schema):
     """A ping, echoed."""
 
     status = _status()
-    message = _text(SMOKE_TEST_MESSAGE, "The same sentence each time.")
+    message = _message(SMOKE_TEST_MESSAGE)
     pong = _text(EXAMPLE_PING, "The ping, code point for code point.")
     timestamp = _timestamp()
 
@@ -63,8 +77,8 @@ class BackendSmokeTestOut(Schema):
     """The backend is there."""
 
     status = _status()
-    message = _text(BACKEND_SMOKE_TEST_MESSAGE, "The same sentence each time.")
-    feature = _text(BACKEND_SMOKE_TEST_FEATURE, "Which feature answered.")
+    message = _message(BACKEND_SMOKE_TEST_MESSAGE)
+    feature = _constant(BACKEND_SMOKE_TEST_FEATURE, "Which feature answered.")
     timestamp = _timestamp()
 
 
@@ -72,21 +86,21 @@ class LoggingSmokeTestOut(Schema):
     """A log record was written."""
 
     status = _status()
-    message = _text(LOGGING_SMOKE_TEST_MESSAGE, "The same sentence each time.")
+    message = _message(LOGGING_SMOKE_TEST_MESSAGE)
 
 
 class ApiHealthOut(Schema):
     """The API answers."""
 
     status = _status()
-    message = _text(API_HEALTH_MESSAGE, "The same sentence each time.")
+    message = _message(API_HEALTH_MESSAGE)
 
 
 class SystemHealthOut(Schema):
     """The system answers."""
 
     status = _status()
-    message = _text(SYSTEM_HEALTH_MESSAGE, "The same sentence each time.")
+    message = _message(SYSTEM_HEALTH_MESSAGE)
 
 
 class LiveOut(Schema):
@@ -149,8 +163,8 @@ class VersionSourceOut(Schema):
 class VersionOut(Schema):
     """Which release answers. What is not disclosed, or not known, is null."""
 
-    name = _text("petsage", "The name of the service.")
-    version = _text("1.0.0", "The version of the petsage package.")
+    name = _constant("petsage", "The name of the service.")
+    version = _text(__version__, "The version of the petsage package.")
     release = _text("v43", "The release that answers.", nullable=True)
     commit = _text(
         "8c5a1f0e2d3b4c5d6e7f8091a2b3c4d5e6f70819", "The commit of the release.", nullable=True
@@ -164,3 +178,10 @@ class VersionOut(Schema):
     instance = _text("web.1", "Which instance answers.", nullable=True)
     worker = _text("9f86d081884c", "Which worker process answers; random.")
     started_at = _timestamp("When the worker began.")
+
+
+class WelcomeOut(Schema):
+    """A welcome."""
+
+    message = _message(WELCOME_MESSAGE)
+    docs = _text(DOCS_PATH, "Where the documentation is, on this host.")

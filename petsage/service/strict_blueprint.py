@@ -71,15 +71,17 @@ class StrictBlueprint(Blueprint):
 
     ARGUMENTS_PARSER = StrictParser()
 
-    def __init__(self, name: str, import_name: str, *, tag: str) -> None:
+    def __init__(self, name: str, import_name: str, *, tag: str, description: str = "") -> None:
         """Make a blueprint whose routes stand under `tag` in the OpenAPI document."""
-        super().__init__(name, import_name)
-        self._tag = tag
+        super().__init__(name, import_name, description=description)
+        self.tag = tag
         self.register_error_handler(Problem, answer_problem)
 
     def add_url_rule(self, rule: str, *args: Any, **kwargs: Any) -> None:
         """Register a route under the blueprint's tag."""
-        super().add_url_rule(rule, *args, **{"tags": [self._tag], **kwargs})
+        # smorest's own decorator hands a None on where the route names no tags.
+        tags = kwargs.pop("tags", None) or [self.tag]
+        super().add_url_rule(rule, *args, tags=tags, **kwargs)
 
 
 def without_query(view: View) -> View:

@@ -128,6 +128,11 @@ def http(status: int, body: bytes = b"", **headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
+def silent(_request: Received, connection: socket.socket) -> None:
+    """Say nothing until the client has gone."""
+    connection.recv(1)
+
+
 @dataclass(frozen=True)
 class Instance:
     """One worker of one instance, which answers as PetSage does; each field makes it differ."""

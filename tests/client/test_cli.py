@@ -82,6 +82,12 @@ def test_a_fault_of_usage_is_2_before_the_first_ping(
     assert len(service.requests) == before
 
 
+def test_a_closed_standard_input_is_no_log(service: Running) -> None:
+    command = f"{shlex.join([*COMMAND, 'smoke-test', service.url, '--logs', '-'])} <&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, env=environment())
+    assert (done.returncode, b"'--logs'" in done.stderr) == (2, True)
+
+
 def test_bytes_that_are_no_text_are_a_fault_of_usage() -> None:
     done = subprocess.run(
         [*COMMAND, "smoke-test", b"http://\xff\xfe.example"], capture_output=True, env=environment()
@@ -186,6 +192,17 @@ def test_what_a_server_says_can_not_colour_the_terminal() -> None:
     assert done.code == 1
     assert "\x1b" not in done.out
     assert "https://x/?[31m?" in done.out
+
+
+def test_a_prefix_and_headers_reach_the_service() -> None:
+    with serving(PETSAGE) as server:
+        done = petsage("smoke-test", f"{server.url}/pets/", "-H", "Authorization: Bearer abc")
+        first = server.requests[0]
+    assert done.code == 0
+    assert first.path == "/pets/system/smoke-test"
+    assert first.headers["authorization"] == "Bearer abc"
+    assert len({request.request_id for request in server.requests}) == len(server.requests)
+    assert len({request.body for request in server.pings}) == 3
 
 
 def test_version_says_the_packages_own() -> None:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 import threading
 import time
-from pathlib import Path
 
 import pytest
-import trustme
 
 from petsage import contract
-from tests.client.runs import petsage, smoke_test
-from tests.client.servers import Fleet, Instance, Received, Respond, http, is_ping, serving
+from tests.client.runs import smoke_test
+from tests.client.servers import (
+    Fleet,
+    Instance,
+    Received,
+    Respond,
+    http,
+    is_ping,
+    serving,
+    silent,
+)
 from tests.running import free_port
 
 PETSAGE = Instance()
@@ -75,10 +81,6 @@ def typeless(request: Received, _: socket.socket) -> bytes:
 
 def stray_412(request: Received, _: socket.socket) -> bytes:
     return PETSAGE.problem(request, "release-mismatch")
-
-
-def silent(_request: Received, connection: socket.socket) -> None:
-    connection.recv(1)
 
 
 def resetting(_request: Received, connection: socket.socket) -> None:
@@ -283,133 +285,9 @@ def test_a_name_that_does_not_resolve_is_3() -> None:
     assert set(done.report["pings"]["failed"]) == {"dns"}
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def server_tls(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def cacert(authority: trustme.CA, tmp_path: Path) -> Path:
-    path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(path)
-    return path
-
-
-def test_a_certificate_that_nobody_trusts_is_3_at_once(server_tls: ssl.SSLContext) -> None:
-    with serving(PETSAGE, tls=server_tls) as server:
-        done = smoke_test(server.url, "--wait", 30)
-    assert done.code == 3
-    assert done.report["elapsed_s"] < 5
-    assert set(done.report["pings"]["failed"]) == {"tls"}
-    assert "does not verify" in done.report["problems"][0]
-
-
-def test_a_certificate_of_another_name_is_3_at_once(authority: trustme.CA, cacert: Path) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("another.example").configure_cert(context)
-    with serving(PETSAGE, tls=context) as server:
-        done = smoke_test(server.url, "--wait", 30, "--cacert", cacert)
-    assert (done.code, done.report["elapsed_s"] < 5) == (3, True)
-
-
-def test_an_own_authority_is_trusted_with_cacert(server_tls: ssl.SSLContext, cacert: Path) -> None:
-    with serving(PETSAGE, tls=server_tls) as server:
-        assert smoke_test(server.url, "--cacert", cacert).code == 0
-
-
-def test_https_to_a_server_that_speaks_plain_http_is_3() -> None:
-    with serving(PETSAGE) as server:
-        url = server.url.replace("http:", "https:")
-        done = smoke_test(url, "--wait", 1)
-    assert done.code == 3
-    assert set(done.report["pings"]["failed"]) == {"tls"}
-
-
-def accepts_numbers(request: Received, _: socket.socket) -> bytes:
-    if request.body == b'{"ping": 42}':
-        return PETSAGE.pong(request, "42")
-    return PETSAGE(request)
-
-
-def wrong_code(request: Received, _: socket.socket) -> bytes:
-    if b'"ping": "y"' in request.body:
-        return PETSAGE.problem(request, "malformed-json")
-    return PETSAGE(request)
-
-
-def wrong_status(request: Received, _: socket.socket) -> bytes:
-    return PETSAGE(request).replace(b"HTTP/1.1 415", b"HTTP/1.1 400")
-
-
-def dies_on_null(request: Received, _: socket.socket) -> bytes:
-    return b"" if b"null" in request.body else PETSAGE(request)
-
-
-@pytest.mark.parametrize(
-    ("respond", "name", "got"),
-    [
-        (accepts_numbers, "number instead of string", "200"),
-        (wrong_code, "duplicate key", "400 malformed-json"),
-        (wrong_status, "wrong media type", "400 unsupported-media-type"),
-        (dies_on_null, "null", "the connection was closed"),
-    ],
-    ids=["validation dead", "wrong code", "wrong status", "crashes"],
-)
-def test_a_refusal_that_is_not_what_it_must_be_is_1(respond: Respond, name: str, got: str) -> None:
-    with serving(respond) as server:
-        done = smoke_test(server.url)
-        skipped = smoke_test(server.url, "--no-refusals")
-    assert done.code == 1
-    failed = [one for one in done.report["refusals"] if not one["passed"]]
-    assert [one["name"] for one in failed] == [name]
-    assert got in failed[0]["got"]
-    assert (skipped.code, skipped.report["refusals"]) == (0, [])
-
-
-def test_a_refusal_by_something_before_petsage_is_a_warning() -> None:
-    def firewall(request: Received, _: socket.socket) -> bytes:
-        return PETSAGE(request) if is_ping(request) else http(403, b"blocked")
-
-    with serving(firewall) as server:
-        done = smoke_test(server.url)
-    assert done.code == 0
-    assert [one["passed"] for one in done.report["refusals"]] == [None] * 11
-    assert len(done.report["warnings"]) == 11
-
-
-def test_a_proxy_that_waits_for_the_10_gib_is_a_warning() -> None:
-    def collecting(request: Received, connection: socket.socket) -> bytes | None:
-        if int(request.headers["content-length"]) > 1_000_000:
-            return silent(request, connection)
-        return PETSAGE(request)
-
-    with serving(collecting) as server:
-        done = smoke_test(server.url, "--timeout", 0.5)
-    assert done.code == 0
-    assert "10 GiB" in done.report["warnings"][0]
-
-
 @pytest.mark.parametrize("ahead", [-3600.0, 60.0], ids=["behind", "ahead"])
 def test_a_clock_that_is_wrong_is_a_warning(ahead: float) -> None:
     with serving(PETSAGE.named(clock_ahead=ahead)) as server:
         done = smoke_test(server.url)
     assert done.code == 0
     assert [("clock" in one) for one in done.report["warnings"]] == [True]
-
-
-def test_a_prefix_and_headers_reach_the_service() -> None:
-    with serving(PETSAGE) as server:
-        done = petsage("smoke-test", f"{server.url}/pets/", "-H", "Authorization: Bearer abc")
-        first = server.requests[0]
-    assert done.code == 0
-    assert first.path == "/pets/system/smoke-test"
-    assert first.headers["authorization"] == "Bearer abc"
-    assert len({request.request_id for request in server.requests}) == len(server.requests)
-    assert len({request.body for request in server.pings}) == 3

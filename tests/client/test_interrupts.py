@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.runs import COMMAND, ROOT, environment
-from tests.client.servers import Fleet, Instance, Received, Running, http, is_ping, serving
+from tests.client.servers import Fleet, Instance, Running, http, is_ping, serving, silent
 from tests.running import free_port
 
 PETSAGE = Instance()
@@ -63,10 +63,6 @@ def wait_for(server: Running, requests: int) -> None:
     raise AssertionError("the requests did not come")
 
 
-def hangs(_request: Received, connection: socket.socket) -> None:
-    connection.recv(1)
-
-
 @SIGNALS
 def test_while_it_waits_for_a_service_that_is_not_there(number: signal.Signals) -> None:
     process = started(f"http://127.0.0.1:{free_port()}")
@@ -77,7 +73,7 @@ def test_while_it_waits_for_a_service_that_is_not_there(number: signal.Signals) 
 
 @SIGNALS
 def test_while_a_ping_hangs(number: signal.Signals) -> None:
-    with serving(hangs) as server:
+    with serving(silent) as server:
         process = started(server.url)
         wait_for(server, 1)
         interrupted(process, number)
@@ -120,7 +116,7 @@ def test_while_it_heeds_a_retry_after() -> None:
 
 @SIGNALS
 def test_while_a_refusal_hangs(number: signal.Signals) -> None:
-    with serving(lambda *a: PETSAGE(*a) if is_ping(a[0]) else hangs(*a)) as server:
+    with serving(lambda *a: PETSAGE(*a) if is_ping(a[0]) else silent(*a)) as server:
         process = started(server.url)
         wait_for(server, 4)
         interrupted(process, number)

@@ -112,6 +112,18 @@ def test_the_next_address_is_tried_where_one_refuses() -> None:
         assert pinged(url, resolve=both).failure is None
 
 
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.1"])
+def test_hosts_in_other_guises(host: str) -> None:
+    with serving(PETSAGE) as server:
+        assert pinged(f"http://{host}:{server.port}").failure is None
+
+
+def test_an_ipv6_address_is_a_host() -> None:
+    target = target_from("https://[fe80::1%25eth0]:8443/pets/")
+    assert (target.host, target.port) == ("fe80::1%25eth0", 8443)
+    assert (target.authority, target.prefix) == ("[fe80::1]:8443", "/pets")
+
+
 def test_a_tls_hello_that_nobody_answers_ends_by_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         began = time.monotonic()

@@ -186,6 +186,16 @@ def test_a_412_from_the_very_release_asked_for_is_1() -> None:
         assert smoke_test(server.url, "--expect-release", "v43", "--wait", 5).code == 1
 
 
+def test_a_cached_412_proves_nothing_of_a_worker() -> None:
+    cached = HIDDEN.problem(Received("POST", "/", {}, b""), "release-mismatch")
+
+    def respond(request: Received, connection: socket.socket) -> bytes:
+        return HIDDEN(request) if request.expects == "v43" else cached
+
+    with serving(respond) as server:
+        assert smoke_test(server.url, "--expect-release", "v43", "--wait", 5).code == 1
+
+
 @pytest.mark.parametrize("flake", [b"", http(502)], ids=["closed", "502"])
 def test_one_transport_flake_in_the_middle_still_passes_with_a_warning(flake: bytes) -> None:
     with serving(Fleet(lambda n: (lambda *_: flake) if n == 10 else NEW)) as server:

@@ -19,7 +19,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto
 vertical-align: top; padding: .3rem .6rem .3rem 0;
   border-bottom: 1px solid var(--line); }
 p, li, td { overflow-wrap: anywhere; }
-th { font-weight: 600; white-space: nowrap; }
+th { font-weight: 600; white-space: nowrap; } td:nth-child(4) { white-space: nowrap; }
 figure { margin: 1.5rem 0; }
 .scrolls { overflow-x: auto; }
 .scrolls th, .scrolls td { padding-right: 1rem; white-space: nowrap; }

@@ -6,6 +6,7 @@ It knows no socket: where the bytes go is up to the caller.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
+
+_LOOKED_AT = frozenset({"content-length", "date", "server"})
 
 
 class Answer:
@@ -139,20 +142,21 @@ class Answer:
         lines = [f"HTTP/1.1 {status}"]
         announced = dated = named = False
         for name, value in self._headers:
-            lower = name.lower()
-            if lower in _HOP_BY_HOP:
-                if lower == "connection" and value.lower() == "close":
-                    self.keep_alive = False
-                continue
-            if lower == "content-length":
-                if code == "204":
+            concern = _concern(name)
+            if concern is not None:
+                if concern in _HOP_BY_HOP:
+                    if concern == "connection" and value.lower() == "close":
+                        self.keep_alive = False
                     continue
-                announced = True
-                self._missing = int(value)
-            elif lower == "date":
-                dated = True
-            elif lower == "server":
-                named = True
+                if concern == "content-length":
+                    if code == "204":
+                        continue
+                    announced = True
+                    self._missing = int(value)
+                elif concern == "date":
+                    dated = True
+                else:
+                    named = True
             lines.append(f"{name}: {value}")
         if not named:
             lines.append("Server: PetSage")
@@ -178,6 +182,13 @@ class Answer:
         encoded = f"{head}\r\n\r\n".encode("latin-1")
         self.begun = True
         return encoded
+
+
+@lru_cache(maxsize=256)
+def _concern(name: str) -> str | None:
+    """Return the lower-case name of a header that the server has to look at."""
+    lower = name.lower()
+    return lower if lower in _HOP_BY_HOP or lower in _LOOKED_AT else None
 
 
 def _length_of(body: Iterable[Any]) -> int | None:

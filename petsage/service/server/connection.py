@@ -13,11 +13,12 @@ from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
 from petsage.service.server.answering import ThreadedAnswer, answer_at_once, answer_refusal
-from petsage.service.server.body import BrokenBodyError, ChunkedBody, MeasuredBody
-from petsage.service.server.head import RefusedError, Request
+from petsage.service.server.head import RefusedError
+from petsage.service.server.request_reader import RequestReader
 
 if TYPE_CHECKING:
     from petsage.service.server.connections import Connections, Service
+    from petsage.service.server.head import Request
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # What a client may still send after an answer that ends the connection: it is read and thrown
@@ -44,9 +45,6 @@ class Connection(asyncio.Protocol):
         self._limits = service.limits
         self._phase = Phase.SILENT
         self.deadline = connections.now + service.limits.request_seconds
-        self._input = b""
-        self._request: Request | None = None  # the one whose body is being received
-        self._body: MeasuredBody | ChunkedBody | None = None
         self._threaded: ThreadedAnswer | None = None  # the one that is being made
         self._ended = False  # the client has sent its last byte
         self._reading = True
@@ -68,6 +66,7 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         remote = {"REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])} if peer else {}
         self._base = self._service.base_environ | remote
+        self._reader = RequestReader(self._service.heads, self._base, self._limits.body_bytes)
         self._connections.add(self)
 
     def connection_lost(self, _exc: Exception | None) -> None:
@@ -83,7 +82,7 @@ class Connection(asyncio.Protocol):
             if self._lingered > MAX_LINGER_BYTES:
                 self._transport.abort()
             return
-        self._input = self._input + data if self._input else data
+        self._reader.feed(data)
         if self._phase is Phase.ANSWER or self._turn_awaited or not self._writable:
             self._reading = False
             self._transport.pause_reading()
@@ -94,8 +93,10 @@ class Connection(asyncio.Protocol):
         """Answer what the client has sent before it said that nothing more will come."""
         self._ended = True
         if self._phase is Phase.REQUEST:
-            self._refuse_incomplete()
-        return self._phase is Phase.ANSWER or bool(self._input) or not self._writable
+            self._refuse(self._reader.incomplete())
+        return self._phase is Phase.ANSWER or (
+            self._phase is not Phase.LINGER and bool(self._reader.input)
+        )
 
     def pause_writing(self) -> None:
         """Stop answering: the client takes its answers slower than they are made."""
@@ -121,77 +122,29 @@ class Connection(asyncio.Protocol):
         if self._phase in (Phase.ANSWER, Phase.LINGER) or self._transport.is_closing():
             return
         try:
-            if self._body is None:
-                self._read_head()
-            else:
-                self._read_body(self._body)
+            whole = self._reader.next()
         except RefusedError as refusal:
             self._refuse(refusal)
-
-    def _read_head(self) -> None:
-        data = self._input
-        end = data.find(b"\r\n\r\n") + 4
-        if end < 4:
-            self._service.heads.check_beginning(data)
-            self._await_rest()
-            return
-        request = self._service.heads.read(data[:end], self._base)
-        length = request.length
-        if length is None:
-            self._await_body(request, ChunkedBody(self._limits.body_bytes), data[end:])
-        elif length > self._limits.body_bytes:
-            # Never received, and no 100: the app says what it thinks of the announcement.
-            self._input = b""
-            request.keep_alive = False
-            self._answer(request, b"")
-        elif len(data) - end >= length:
-            self._input = data[end + length :]
-            self._answer(request, data[end : end + length])
         else:
-            self._await_body(request, MeasuredBody(length), data[end:])
-
-    def _await_body(
-        self, request: Request, body: MeasuredBody | ChunkedBody, beginning: bytes
-    ) -> None:
-        self._request, self._body, self._input = request, body, beginning
-        if beginning:
-            self._read_body(body)
-        else:
-            if request.expects_continue:
-                self._transport.write(CONTINUE)
-            self._await_rest()
-
-    def _read_body(self, body: MeasuredBody | ChunkedBody) -> None:
-        request = cast(Request, self._request)
-        data, self._input = self._input, b""
-        try:
-            rest = body.feed(data)
-        except BrokenBodyError:
-            detail = "A chunk of the body is broken."
-            raise RefusedError("incomplete-body", detail, request.environ) from None
-        if rest is None:
-            self._await_rest()
-            return
-        self._request = self._body = None
-        self._input = rest
-        if isinstance(body, ChunkedBody):
-            # The coding is gone, so the environ says what any app understands.
-            request.environ["CONTENT_LENGTH"] = str(len(body.data))
-            request.keep_alive = request.keep_alive and not body.too_large
-        self._answer(request, bytes(body.data))
+            if whole is None:
+                self._await_rest()
+            else:
+                self._answer(*whole)
 
     def _await_rest(self) -> None:
         if self._phase is not Phase.REQUEST:
             self._phase = Phase.REQUEST
             self.deadline = self._connections.loop.time() + self._limits.request_seconds
         if self._ended:
-            self._refuse_incomplete()
-        else:
-            self._resume_reading()
+            self._refuse(self._reader.incomplete())
+            return
+        if self._reader.wants_continue():
+            self._transport.write(CONTINUE)
+        self._resume_reading()
 
     def _await_next(self) -> None:
         self.deadline = self._connections.now + self._limits.keep_alive_seconds
-        if self._input:
+        if self._reader.input:
             self._turn_awaited = True
             self._connections.take_turn(self)
         else:
@@ -209,7 +162,7 @@ class Connection(asyncio.Protocol):
         environ["wsgi.input"] = BytesIO(body)
         connections, service = self._connections, self._service
         connections.renew(self)
-        over = (connections.draining or self._ended) and not self._input
+        over = (connections.draining or self._ended) and not self._reader.input
         keep_alive = request.keep_alive and not over
         if service.never_blocks(environ):
             keep_alive = answer_at_once(
@@ -228,7 +181,7 @@ class Connection(asyncio.Protocol):
         self._threaded = None
         if self._transport.is_closing():
             return
-        over = (self._connections.draining or self._ended) and not self._input
+        over = (self._connections.draining or self._ended) and not self._reader.input
         if not keep_alive or over:
             self._end()
             return
@@ -241,18 +194,10 @@ class Connection(asyncio.Protocol):
         answer_refusal(self._service, refusal, self._base, self._transport, date=date)
         self._end()
 
-    def _refuse_incomplete(self) -> None:
-        if self._request is None:
-            self._refuse(RefusedError("bad-request", "The request ends within its head."))
-        else:
-            detail = "The body ends before it is whole."
-            self._refuse(RefusedError("incomplete-body", detail, self._request.environ))
-
     def _end(self) -> None:
         """End the connection so that the client gets its last answer."""
         self._phase = Phase.LINGER
-        self._input = b""
-        self._request = self._body = None
+        self._reader.input = b""
         self.deadline = self._connections.now + self._connections.linger_seconds
         if self._ended:
             self._transport.close()
@@ -272,9 +217,8 @@ class Connection(asyncio.Protocol):
         elif unsent or self._phase is Phase.LINGER:
             self._transport.abort()
         elif self._phase is Phase.REQUEST:
-            environ = self._request.environ if self._request else None
             detail = "The request did not arrive whole in time."
-            self._refuse(RefusedError("request-timeout", detail, environ))
+            self._refuse(self._reader.refusal("request-timeout", detail))
         else:
             self._transport.close()
 

@@ -91,6 +91,7 @@ class Connections:
         # In the order of their last good deed: to open, and to bring a whole request.
         self._all: OrderedDict[Connection, None] = OrderedDict()
         self._turns: deque[Connection] = deque()
+        self._turns_due = False
         self.tick()
 
     def __len__(self) -> int:
@@ -116,14 +117,16 @@ class Connections:
 
     def take_turn(self, connection: Connection) -> None:
         """Have a connection read on soon, after the others that wait for the same."""
-        if not self._turns:
-            self.loop.call_soon(self._next_turns)
         self._turns.append(connection)
+        if not self._turns_due:
+            self._turns_due = True
+            self.loop.call_soon(self._next_turns)
 
     def _next_turns(self) -> None:
         for _ in range(min(TURNS_AT_A_TIME, len(self._turns))):
             self._turns.popleft().read_on()
-        if self._turns:
+        self._turns_due = bool(self._turns)
+        if self._turns_due:
             self.loop.call_soon(self._next_turns)
 
     def tick(self) -> None:

@@ -37,10 +37,15 @@ LINGER_SECONDS = 5.0
 # On SIGTERM: how long idle connections may bring one more request, and how long a request that
 # has begun may take to arrive.
 DRAIN_IDLE_SECONDS = 2.0
-DRAIN_REQUEST_SECONDS = 4.0
+DRAIN_REQUEST_SECONDS = 3.0
 # The master closes its listener just before it sends SIGTERM; a platform that signals every
 # process at once (Heroku) may have this worker hear of it first.
 MASTER_CLOSES_SECONDS = 0.2
+# libuv takes one new connection from a listener each time that it looks; so it is given the same
+# listener so many times, or a probe would queue behind hundreds of others while the loop is busy.
+ACCEPTORS = 8
+# How long the last connections may take to come in from the kernel's queue.
+LAST_ARRIVALS_SECONDS = (0.05, 2.0)
 # Descriptors that are not connections: listeners, the log, the loop's own.
 SPARE_DESCRIPTORS = 64
 
@@ -110,15 +115,17 @@ class PetSageWorker(Worker):  # type: ignore[misc]
         connections = Connections(
             self.loop, most=self._most_connections(), linger_seconds=LINGER_SECONDS
         )
-        servers = [await self._listen(one.sock, connections) for one in self.sockets]
+        servers = [
+            server for one in self.sockets for server in await self._listen(one.sock, connections)
+        ]
         while self.alive:
             self._look_around(connections)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), TICK_SECONDS)
         if not self._quitting and self.ppid == os.getppid():
-            await self._take_last_connections()
-        for server in servers:
-            server.close()
+            await self._take_last_connections(connections)
+        for listener in (*servers, *self.sockets):
+            listener.close()
         connections.drain(DRAIN_IDLE_SECONDS, DRAIN_REQUEST_SECONDS)
         log.info("Stopping. Connections: %d.", len(connections))
         last = self.loop.time() + self.cfg.graceful_timeout
@@ -153,7 +160,7 @@ class PetSageWorker(Worker):  # type: ignore[misc]
 
     async def _listen(
         self, listener: socket.socket, connections: Connections
-    ) -> asyncio.AbstractServer:
+    ) -> list[asyncio.AbstractServer]:
         service = self._service(listener)
         create = (
             self.loop.create_unix_server
@@ -161,10 +168,14 @@ class PetSageWorker(Worker):  # type: ignore[misc]
             else self.loop.create_server
         )
         # uvloop listens anew, with a backlog of 100 where it is not told.
-        server: asyncio.AbstractServer = await create(
-            lambda: Connection(service, connections), sock=listener, backlog=self.cfg.backlog
-        )
-        return server
+        return [
+            await create(
+                lambda: Connection(service, connections),
+                sock=listener.dup(),
+                backlog=self.cfg.backlog,
+            )
+            for _ in range(ACCEPTORS)
+        ]
 
     def _service(self, listener: socket.socket) -> Service:
         return Service(
@@ -185,7 +196,7 @@ class PetSageWorker(Worker):  # type: ignore[misc]
             ),
         )
 
-    async def _take_last_connections(self) -> None:
+    async def _take_last_connections(self, connections: Connections) -> None:
         """Take in what the kernel has accepted already, so that closing loses nothing.
 
         Only where this service ends: while the master listens on, so do other workers.
@@ -197,7 +208,12 @@ class PetSageWorker(Worker):  # type: ignore[misc]
             await asyncio.sleep(0.005)
         for one in self.sockets:
             refuse_new_connections(one.sock)
-        await asyncio.sleep(0.05)
+        at_least, at_most = LAST_ARRIVALS_SECONDS
+        await asyncio.sleep(at_least)
+        ends = self.loop.time() + at_most
+        while any(one.get_backlog() > 0 for one in self.sockets) and self.loop.time() < ends:
+            connections.tick()
+            await asyncio.sleep(0.005)
 
 
 def base_environ(listener: socket.socket) -> dict[str, Any]:

@@ -1,0 +1,63 @@
+"""TLS: whom the client trusts, and that what it does not trust is never waited out."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.client.runs import smoke_test
+from tests.client.servers import Instance, serving
+
+PETSAGE = Instance()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def cacert(authority: trustme.CA, tmp_path: Path) -> Path:
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    return path
+
+
+def test_a_certificate_that_nobody_trusts_is_3_at_once(server_tls: ssl.SSLContext) -> None:
+    with serving(PETSAGE, tls=server_tls) as server:
+        done = smoke_test(server.url, "--wait", 30)
+    assert done.code == 3
+    assert done.report["elapsed_s"] < 5
+    assert set(done.report["pings"]["failed"]) == {"tls"}
+    assert "does not verify" in done.report["problems"][0]
+
+
+def test_a_certificate_of_another_name_is_3_at_once(authority: trustme.CA, cacert: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("another.example").configure_cert(context)
+    with serving(PETSAGE, tls=context) as server:
+        done = smoke_test(server.url, "--wait", 30, "--cacert", cacert)
+    assert (done.code, done.report["elapsed_s"] < 5) == (3, True)
+
+
+def test_an_own_authority_is_trusted_with_cacert(server_tls: ssl.SSLContext, cacert: Path) -> None:
+    with serving(PETSAGE, tls=server_tls) as server:
+        assert smoke_test(server.url, "--cacert", cacert).code == 0
+
+
+def test_https_to_a_server_that_speaks_plain_http_is_3() -> None:
+    with serving(PETSAGE) as server:
+        url = server.url.replace("http:", "https:")
+        done = smoke_test(url, "--wait", 1)
+    assert done.code == 3
+    assert set(done.report["pings"]["failed"]) == {"tls"}

@@ -1,0 +1,290 @@
+"""The worker under gunicorn: how it boots, reloads, stops, dies, and what it writes meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bench.traffic import Tally, exchange, for_seconds, get, post, steady
+from tests.running import ROOT, Service, environment, free_port, running_service
+from tests.service.server.listening import Client
+
+CONFIG = "gunicorn --config python:petsage.service.server.gunicorn_conf"
+SLOW = f"{CONFIG} tests.service.server.apps:slow"
+PRINTS = f"{CONFIG} tests.service.server.apps:prints"
+GET = b"GET /system/live HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def wait_for(condition: Callable[[], object], seconds: float) -> float:
+    """Return how long it took until `condition` held; fail where that took too long."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, "it did not happen in time"
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def port_is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("0.0.0.0", port))
+            listener.listen()
+        except OSError:
+            return False
+        return True
+
+
+def lives(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    except OSError:
+        return False
+
+
+def open_files(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_under_new_connections_loses_none(workers: str) -> None:
+    async def scenario(service: Service) -> tuple[Tally, Tally, float]:
+        in_flight = Tally()
+        waiting = asyncio.create_task(in_flight.note(exchange(service.port, get("/1.0"))))
+        await asyncio.sleep(0.2)
+        gone = asyncio.Event()
+        load = asyncio.create_task(steady(service.port, 400, gone.is_set, get("/")))
+        await asyncio.sleep(0.5)
+        service.process.send_signal(signal.SIGTERM)
+        await waiting
+        answered = time.monotonic()
+        await asyncio.to_thread(service.process.wait, 30)
+        exited = time.monotonic() - answered
+        gone.set()
+        return in_flight, await load, exited
+
+    with running_service(SLOW, WEB_CONCURRENCY=workers) as service:
+        in_flight, load, exited = asyncio.run(scenario(service))
+    assert in_flight.outcomes == {"200": 1}
+    assert load.lost == 0, load.outcomes
+    assert load.outcomes["200"] > 150
+    assert exited < 3
+    assert service.process.returncode == 0
+
+
+def test_sigterm_leaves_idle_connections_two_seconds() -> None:
+    with running_service() as service, ExitStack() as stack:
+        clients = [stack.enter_context(Client(("127.0.0.1", service.port))) for _ in range(100)]
+        for client in clients:
+            client.send(GET)
+            assert client.answer().status == 200
+        service.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        for client in clients[:90]:
+            time.sleep(0.015)
+            client.send(GET)
+            answer = client.answer()
+            assert (answer.status, answer.headers["Connection"]) in {(200, None), (200, "close")}
+        assert time.monotonic() - began < 1.9
+        service.process.wait(5)
+        assert 1.5 < time.monotonic() - began < 4
+
+
+def test_sigterm_ends_whatever_clients_do() -> None:
+    with running_service() as service, ExitStack() as stack:
+        for sent in (
+            b"",
+            b"GET",
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na",
+            GET[:-2] + b"Connection: close\r\n\r\n",
+            GET.replace(b"system/live", b"openapi.json") * 200,
+        ):
+            for _ in range(5):
+                client = stack.enter_context(Client(("127.0.0.1", service.port)))
+                client.send(sent)
+        time.sleep(0.3)
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 6
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_sigint_and_sigquit_end_it_at_once(number: signal.Signals) -> None:
+    with running_service(SLOW) as service, Client(("127.0.0.1", service.port)) as client:
+        client.send(GET.replace(b"/system/live", b"/5"))
+        time.sleep(0.1)
+        began = time.monotonic()
+        service.process.send_signal(number)
+        service.process.wait(5)
+        assert time.monotonic() - began < 2
+
+
+def test_a_view_that_hangs_for_ever_holds_up_the_end_no_longer_than_is_allowed() -> None:
+    with (
+        running_service(SLOW, GUNICORN_CMD_ARGS="--graceful-timeout 1") as service,
+        Client(("127.0.0.1", service.port)) as client,
+    ):
+        client.send(GET.replace(b"/system/live", b"/60"))
+        time.sleep(0.1)
+        began = time.monotonic()
+        service.stop()
+        assert time.monotonic() - began < 4
+
+
+def test_sighup_under_load_loses_none_and_brings_new_workers() -> None:
+    async def scenario(service: Service) -> Tally:
+        load = asyncio.create_task(steady(service.port, 200, for_seconds(6), post()))
+        for _ in range(2):
+            await asyncio.sleep(0.5)
+            before = set(service.workers())
+            service.process.send_signal(signal.SIGHUP)
+            await asyncio.to_thread(wait_for, lambda: not before & set(service.workers()), 10)  # noqa: B023
+        return await load
+
+    with running_service() as service:
+        tally = asyncio.run(scenario(service))
+    assert set(tally.outcomes) == {"200"}
+
+
+def test_a_worker_that_is_killed_is_replaced_and_nothing_queued_is_lost() -> None:
+    with running_service() as service:
+        (worker,) = service.workers()
+        os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: not lives(worker), 1)
+        with urllib.request.urlopen(f"{service.url}/system/live", timeout=10) as answer:
+            assert answer.status == 200
+        assert worker not in service.workers()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_master_that_is_killed_takes_its_workers_along(workers: str) -> None:
+    with (
+        running_service(WEB_CONCURRENCY=workers) as service,
+        Client(("127.0.0.1", service.port)) as client,
+    ):
+        client.send(GET)
+        assert client.answer().status == 200
+        pids = service.workers()
+        service.process.kill()
+        service.process.wait()
+        assert wait_for(lambda: port_is_free(service.port), 3) < 3
+        wait_for(lambda: not any(lives(pid) for pid in pids), 5)
+
+
+def test_nothing_is_written_but_one_json_object_a_line() -> None:
+    with running_service(PRINTS, GUNICORN_CMD_ARGS="--access-logfile -") as service:
+        with Client(("127.0.0.1", service.port)) as client:
+            client.send(b"\x00\r\n\r\n")
+            assert client.answer().status == 400
+        (worker,) = service.workers()
+        os.kill(worker, signal.SIGUSR1)
+        service.process.send_signal(signal.SIGUSR1)
+        os.kill(worker, signal.SIGABRT)
+        wait_for(lambda: worker not in service.workers(), 5)
+        assert service.stop() == 0
+        records = service.log_records()
+    messages = [record["message"] for record in records]
+    assert "The app failed." in messages
+    assert any("a warning" in message for message in messages)
+    assert "an error" in messages
+    assert any(record["logger"] == "gunicorn.error" for record in records)
+    assert [record["status"] for record in records if record.get("path") == "-"] == [400]
+    for record in records:
+        assert {"timestamp", "level", "logger", "message", "worker"} <= set(record)
+
+
+def test_a_request_is_logged_once_whatever_the_platform_asks_for() -> None:
+    with running_service(GUNICORN_CMD_ARGS="--access-logfile -") as service:
+        asyncio.run(exchange(service.port, get("/api/v1/smoke-test?secret=1")))
+        assert service.stop() == 0
+        lines = [line for line in service.log_text().splitlines() if "/api/v1/smoke-test" in line]
+    assert len(lines) == 1
+    assert "secret" not in lines[0]
+
+
+def test_an_app_that_does_not_load_ends_the_service_with_its_reason_in_the_log() -> None:
+    done = subprocess.run(
+        [*CONFIG.split(), "tests.service.server.apps:missing"],
+        cwd=ROOT,
+        env=environment(PORT=str(free_port())),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    records = [json.loads(line) for line in (done.stdout + done.stderr).splitlines()]
+    (reason,) = [record for record in records if record["message"] == "The app can't be loaded."]
+    assert "missing" in reason["traceback"]
+    assert done.returncode != 0
+
+
+def test_more_connections_than_the_worker_admits_shut_out_no_probe() -> None:
+    arguments = "--worker-connections 50"
+    with running_service(GUNICORN_CMD_ARGS=arguments) as service, ExitStack() as stack:
+        address = ("127.0.0.1", service.port)
+        for number in range(300):
+            stack.enter_context(Client(address))
+            if number % 60 == 59:
+                began = time.monotonic()
+                with Client(address) as probe:
+                    probe.send(GET)
+                    assert probe.answer().status == 200
+                assert time.monotonic() - began < 1
+
+
+def test_connections_leave_no_descriptor_behind() -> None:
+    with running_service() as service:
+        (worker,) = service.workers()
+        asyncio.run(exchange(service.port, post()))
+        before = open_files(worker)
+        for _ in range(5):
+            with ExitStack() as stack:
+                for _ in range(100):
+                    stack.enter_context(Client(("127.0.0.1", service.port))).send(b"GET")
+        wait_for(lambda: open_files(worker) <= before, 5)
+
+
+def test_the_worker_sees_to_its_file_descriptors() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    command = f"sh -c 'ulimit -Sn 256; exec {SLOW}'"
+    if hard != resource.RLIM_INFINITY and hard < 1000:
+        pytest.fail(f"this machine allows {hard} descriptors only")
+    with running_service(command) as service, ExitStack() as stack:
+        for _ in range(400):
+            client = stack.enter_context(Client(("127.0.0.1", service.port)))
+        client.send(GET)
+        assert client.answer().status == 200
+
+
+def test_it_listens_to_a_unix_socket_too(tmp_path: Path) -> None:
+    path, port = tmp_path / "socket", free_port()
+    arguments = f"--bind unix:{path} --bind 127.0.0.1:{port}"
+    with (
+        running_service(GUNICORN_CMD_ARGS=arguments, PORT=str(port)),
+        socket.socket(socket.AF_UNIX) as client,
+    ):
+        client.connect(str(path))
+        client.sendall(GET)
+        assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_max_requests_retires_a_worker_and_loses_nothing() -> None:
+    async def scenario(service: Service) -> Tally:
+        return await steady(service.port, 100, for_seconds(3), post())
+
+    with running_service(GUNICORN_CMD_ARGS="--max-requests 50") as service:
+        before = service.workers()
+        tally = asyncio.run(scenario(service))
+        assert set(tally.outcomes) == {"200"}
+        assert set(service.workers()) - set(before)

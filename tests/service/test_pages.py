@@ -1,0 +1,319 @@
+"""pages: from this origin alone, under a strict policy, and the same behind any prefix."""
+
+import gzip
+import json
+from html.parser import HTMLParser
+from itertools import chain
+from urllib.parse import urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+
+from petsage.contract import PROBLEMS
+from petsage.service.docs.pages import LONGEST_PREFIX, base_of
+from tests.service.conftest import ClientOf
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+HTML = {"Accept": BROWSER}
+PAGES = ["/", "/docs", "/redoc"]
+ALL = [*PAGES, "/openapi.json"]
+WELCOME = {"message": "Welcome to the PetSage API!", "docs": "/docs"}
+
+
+class Page(HTMLParser):
+    """What a page loads, links to, and might run."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.headings: list[int] = []
+        self.inline: list[str] = []
+        self._tag = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self._tag = tag
+        self.loaded += [given[name] for name in ("src", "data-document") if name in given]
+        if "href" in given:
+            (self.loaded if tag == "link" else self.links).append(given["href"])
+        if "id" in given:
+            self.ids.append(given["id"])
+        if len(tag) == 2 and tag[0] == "h" and tag[1].isdigit():
+            self.headings.append(int(tag[1]))
+        self.inline += [name for name in given if name.startswith("on") or name == "style"]
+
+    def handle_data(self, data: str) -> None:
+        if self._tag in ("script", "style") and data.strip():
+            self.inline.append(data)
+
+
+def policy_of(headers: dict[str, str]) -> dict[str, list[str]]:
+    directives = headers["Content-Security-Policy"].split(";")
+    return {name: sources for name, *sources in (part.split() for part in directives)}
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        None,
+        "",
+        "*/*",
+        "application/json",
+        "application/json, text/html;q=0.9",
+        "text/html, application/json",
+        "text/html;q=0.5, */*;q=0.5",
+        "text/html;q=0, */*",
+        "image/png",
+        "nonsense",
+        ";;;,,,q=",
+        "text/html;q=nan",
+    ],
+)
+def test_the_welcome_is_json_unless_html_is_preferred(
+    client: FlaskClient, accept: str | None
+) -> None:
+    answer = client.get("/", headers={} if accept is None else {"Accept": accept})
+    assert (answer.status_code, answer.content_type) == (200, "application/json")
+    assert answer.json == WELCOME
+    assert answer.headers["Vary"] == "Accept"
+
+
+@pytest.mark.parametrize("accept", [BROWSER, "text/html", "text/*", "text/html, */*;q=0.1"])
+def test_a_browser_gets_a_page_with_links(client: FlaskClient, accept: str) -> None:
+    answer = client.get("/", headers={"Accept": accept})
+    assert answer.content_type == "text/html; charset=utf-8"
+    assert answer.headers["Vary"] == "Accept"
+    assert {"/docs", "/redoc", "/openapi.json", "/system/health"} <= set(Page(answer.text).links)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_runs_nothing_inline_and_loads_nothing_from_elsewhere(
+    client: FlaskClient, path: str
+) -> None:
+    answer = client.get(path, headers=HTML)
+    page = Page(answer.text)
+    assert answer.text.startswith("<!doctype html>")
+    assert page.inline == []
+    assert page.loaded
+    assert all(urlsplit(url).netloc == "" and url[0] in "/#" for url in page.loaded + page.links)
+    policy = policy_of(answer.headers)
+    for directive in ("default-src", "frame-ancestors", "base-uri", "form-action"):
+        assert policy[directive] == ["'none'"]
+    assert policy.get("script-src", ["'self'"]) == ["'self'"]
+    assert not {"'unsafe-inline'", "'unsafe-eval'"} & set(chain(*policy.values()))
+
+
+@pytest.mark.parametrize("path", ["/", "/redoc"])
+def test_only_the_page_that_needs_scripts_may_have_any(client: FlaskClient, path: str) -> None:
+    answer = client.get(path, headers=HTML)
+    assert "<script" not in answer.text
+    assert "script-src" not in policy_of(answer.headers)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_whatever_a_page_names_is_there(client: FlaskClient, path: str) -> None:
+    page = Page(client.get(path, headers=HTML).text)
+    for url in page.loaded + page.links:
+        if url.startswith("#"):
+            assert url[1:] in page.ids
+        else:
+            assert client.get(url).status_code == 200, url
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_heading_skips_a_level_and_no_anchor_is_there_twice(
+    client: FlaskClient, path: str
+) -> None:
+    page = Page(client.get(path, headers=HTML).text)
+    for before, after in zip(page.headings, page.headings[1:], strict=False):
+        assert after <= before + 1
+    assert page.headings[:1] in ([], [1])
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_the_reading_view_holds_all_of_the_document(client: FlaskClient) -> None:
+    text = client.get("/redoc").text
+    page, document = Page(text), client.get("/openapi.json").json
+    for path, methods in document["paths"].items():
+        assert f"<code>{path}</code>" in text
+        assert {operation["operationId"] for operation in methods.values()} <= set(page.ids)
+    assert {f"problem-{code}" for code in PROBLEMS} <= set(page.ids)
+    for schema in document["components"]["schemas"].values():
+        for name in schema["properties"]:
+            assert f"{name}</code>" in text
+    for name in ("Expect-Release", "X-Request-ID", "exclude", "PetSage-Worker"):
+        assert f"<code>{name}</code>" in text
+    assert "urn:petsage:problem:duplicate-key" in text
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_a_page_keeps_the_rules_of_every_route(client: FlaskClient, path: str) -> None:
+    answer = client.get(path, headers=HTML)
+    if path != "/":
+        assert client.get(path + "/", headers=HTML).data == answer.data
+    assert client.get(path + "?anything=1", headers=HTML).data == answer.data
+    head = client.head(path, headers=HTML)
+    assert (head.status_code, head.data) == (200, b"")
+    assert head.headers["Content-Length"] == str(len(answer.data))
+    assert set(client.options(path).headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+    wrong = client.post(path)
+    assert (wrong.status_code, wrong.json["code"]) == (405, "method-not-allowed")
+    assert set(wrong.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+    assert client.get(path, headers={"Expect-Release": "v43"}).status_code == 412
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_a_page_has_the_headers_of_every_answer(client: FlaskClient, path: str) -> None:
+    headers = client.get(path, headers=HTML).headers
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["X-Request-ID"]
+    assert len(headers.getlist("Content-Security-Policy")) == 1
+
+
+def assets_of(client: FlaskClient) -> list[str]:
+    found = [url for path in PAGES for url in Page(client.get(path, headers=HTML).text).loaded]
+    return sorted({url for url in found if url.startswith("/docs/assets/")})
+
+
+def test_assets_are_cached_for_a_year_and_compressed(client: FlaskClient) -> None:
+    assert len(assets_of(client)) == 6
+    for url in assets_of(client):
+        plain, compressed = client.get(url), client.get(url, headers={"Accept-Encoding": "gzip"})
+        for answer in (plain, compressed):
+            assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+            assert answer.headers["Vary"] == "Accept-Encoding"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "Content-Encoding" not in plain.headers
+        assert compressed.headers["Content-Encoding"] == "gzip"
+        assert compressed.content_type == plain.content_type
+        assert gzip.decompress(compressed.data) == plain.data
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [("gzip", "gzip"), ("br, gzip;q=0.1", "gzip"), ("gzip;q=0", None), ("br", None), ("", None)],
+)
+def test_a_page_is_compressed_where_that_is_accepted(
+    client: FlaskClient, path: str, accepted: str, encoding: str | None
+) -> None:
+    answer = client.get(path, headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("Content-Encoding") == encoding
+    assert answer.headers["Vary"] == "Accept-Encoding"
+    body = gzip.decompress(answer.data) if encoding else answer.data
+    assert body == client.get(path).data
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "000000000000/docs.js",
+        "{version}/nothing.js",
+        "{version}/index.html",
+        "{version}/VERSION",
+        "{version}/swagger-ui.js",
+        "{version}/..%2f__init__.py",
+        "{version}/../pages.py",
+        "{version}/%2e%2e/static/docs.js",
+        "{version}/docs.js%00",
+        "{version}/",
+        "{version}",
+        "",
+    ],
+)
+def test_nothing_but_the_listed_assets_is_served(client: FlaskClient, rest: str) -> None:
+    version = assets_of(client)[0].split("/")[3]
+    answer = client.get("/docs/assets/" + rest.format(version=version))
+    assert (answer.status_code, answer.json["code"]) == (404, "not-found")
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_behind_a_prefix_every_link_has_it(client_of: ClientOf) -> None:
+    client = client_of(trusted_proxies=1)
+    prefixed = HTML | {"X-Forwarded-Prefix": "/team/petsage/"}
+    for path in PAGES:
+        page = Page(client.get(path, headers=prefixed).text)
+        urls = [url for url in page.loaded + page.links if not url.startswith("#")]
+        assert urls
+        assert all(url.startswith("/team/petsage/") for url in urls)
+    document = client.get("/openapi.json", headers=prefixed).json
+    assert document["servers"] == [{"url": "/team/petsage"}]
+    welcome = client.get("/", headers={"X-Forwarded-Prefix": "/team/petsage"}).json
+    assert welcome == WELCOME | {"docs": "/team/petsage/docs"}
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_a_prefix_that_nobody_vouches_for_changes_nothing(client: FlaskClient, path: str) -> None:
+    plain = client.get(path, headers=HTML)
+    given = client.get(path, headers=HTML | {"X-Forwarded-Prefix": "/evil", "Script-Name": "/evil"})
+    assert given.data == plain.data
+
+
+HOSTILE = {
+    "another host": "//evil.example",
+    "a whole URL": "https://evil.example/",
+    "a backslash": "/\\evil.example",
+    "an attribute": '"><script>alert(1)</script>',
+    "a single quote": "/'onload='x",
+    "json": '/"},"x":{"',
+    "a template": "/{{7*7}}{%x%}",
+    "a new line": "/a\r\nSet-Cookie: a=b",
+    "dots": "/../../x",
+    "not UTF-8": "/\udcff".encode("utf-8", "surrogateescape").decode("latin-1"),
+    "very long": "/a" * 5_000,
+    "a list": "/a, /b",
+}
+
+
+@pytest.mark.parametrize("prefix", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("path", ALL)
+def test_no_prefix_leads_elsewhere_or_breaks_out(
+    client_of: ClientOf, path: str, prefix: str
+) -> None:
+    client = client_of(trusted_proxies=1)
+    # The headers of a test client can't hold a new line; those of a server can't either.
+    environ = {"HTTP_X_FORWARDED_PREFIX": prefix}
+    for headers in (HTML, {}):
+        answer = client.get(path, headers=headers, environ_overrides=environ)
+        assert answer.status_code == 200
+        assert "Set-Cookie" not in answer.headers
+        if answer.content_type == "application/json":
+            found = json.loads(answer.data)
+            assert "x" not in found
+            urls = [found.get("docs") or found["servers"][0]["url"]]
+        else:
+            page = Page(answer.text)
+            assert page.inline == []
+            assert answer.text.count("<script") == (2 if path == "/docs" else 0)
+            urls = page.loaded + page.links
+        for url in urls:
+            assert urlsplit(url)[:2] == ("", "")
+            assert url.startswith(("/", "#"))
+            assert not url.startswith("//")
+            assert not set(url) & set("\"'<>\\{}\r\n ")
+            assert len(url) < LONGEST_PREFIX + 100
+
+
+@pytest.mark.parametrize(
+    ("script_root", "base"),
+    [
+        ("", ""),
+        ("/", ""),
+        ("/a", "/a"),
+        ("/a/", "/a"),
+        ("a", "/a"),
+        ("//a//b", "/a/b"),
+        ("/../a/.", "/a"),
+        ("/é b", "/%C3%A9%20b"),
+        ("/a%20b", "/a%20b"),
+        ("/" + "a" * LONGEST_PREFIX, ""),
+    ],
+)
+def test_a_base_is_a_path_or_nothing(script_root: str, base: str) -> None:
+    assert base_of(script_root) == base

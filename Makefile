@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check lock clean
+.PHONY: help run test check demo lock clean
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
 
@@ -17,6 +17,9 @@ check: $(VENV)/dev ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+demo: $(VENV)/run ## watch a rolling deploy behind HAProxy; leaves its timeline in rollout.html
+	@$(BIN)/python deploy/rolling.py demo
 
 lock: $(VENV)/dev ## pin requirements.txt and requirements-dev.txt anew from setup.cfg
 	$(BIN)/python -m tests.locks --upgrade

@@ -117,8 +117,8 @@ class Fleet:
         ports = {f"PETSAGE_WEB_{one[-1]}": str(self._ports[one]) for one in SERVERS}
         ports |= {"PETSAGE_FRONT": str(self._ports["front"]), "PETSAGE_RUN": str(self._run)}
         command = ["haproxy", "-db", "-f", str(ROOT / "deploy" / "haproxy.cfg")]
-        balancer = self._popen("haproxy", command, os.environ | ports)
-        (self._run / "haproxy.pid").write_text(str(balancer.pid))
+        pid = self._spawn("haproxy", command, os.environ | ports)
+        (self._run / "haproxy.pid").write_text(str(pid))
         until("HAProxy starts", self.balancer.answers)
         for server in SERVERS:
             self._await_up(server)
@@ -150,7 +150,12 @@ class Fleet:
                 os.kill(pid, signal.SIGTERM)
             until("HAProxy stops", lambda: not self.balancer.answers())
         for server in SERVERS:
-            self._stop(server)
+            try:
+                self._stop(server)
+            except SystemExit:
+                # Its workers end when they find it gone.
+                os.kill(self._pid(server) or 0, signal.SIGKILL)
+                raise
 
     def _idle(self, server: str) -> bool:
         return {self.balancer.column(server, name) for name in ("scur", "qcur")} <= {"0", ""}
@@ -187,22 +192,24 @@ class Fleet:
             "GUNICORN_CMD_ARGS": f"--pid={self._run / server}.pid",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
-        self._popen(server, ["sh", "-c", f"exec {line[1]}"], os.environ | settings)
+        self._spawn(server, ["sh", "-c", f"exec {line[1]}"], os.environ | settings)
 
-    def _popen(
-        self, name: str, command: list[str], environment: dict[str, str]
-    ) -> subprocess.Popen[bytes]:
+    def _spawn(self, name: str, command: list[str], environment: dict[str, str]) -> int:
+        """Start a process that outlives this program, and return its number."""
         with (self._run / f"{name}.log").open("ab") as log:
-            # A session of its own: it outlives this program, and a Ctrl-C is not meant for it.
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                # A Ctrl-C is not meant for it.
                 start_new_session=True,
             )
+        # Else Python would warn at the end that nobody has waited for it.
+        process.returncode = 0
+        return process.pid
 
     def _stop(self, server: str) -> None:
         pid = self._pid(server)
@@ -240,7 +247,8 @@ def demo(report: str) -> int:
         try:
             say("Starting HAProxy and three instances of v42 ...")
             fleet.up("v42")
-            watch = [sys.executable, "-m", "petsage", "rollout", fleet.url]
+            petsage = str(Path(sys.executable).parent / "petsage")
+            watch = [petsage, "rollout", fleet.url]
             watch += ["--expect-release", "v43", "--rate", "50", "--output", report]
             command = [sys.executable, __file__, "deploy", folder, "--release", "v43"]
             code = subprocess.run([*watch, "--", *command], cwd=ROOT).returncode

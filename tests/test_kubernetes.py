@@ -1,4 +1,4 @@
-"""The Kubernetes manifest: held against the schemas of Kubernetes, and against the service itself."""
+"""The Kubernetes manifest: held against the schemas of Kubernetes, and against the service."""
 
 import shlex
 from pathlib import Path

@@ -7,13 +7,11 @@ itself has left behind is its own affair: it may well be the service.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
-from typing import IO
 
 from petsage.client.rollout_outcome import DeployRun
 
@@ -23,16 +21,10 @@ _NOT_STARTED = 126
 _STEP_SECONDS = 0.02
 
 
-def check(argv: tuple[str, ...]) -> None:
-    """Raise ValueError with a sentence where there is no such program."""
-    if shutil.which(argv[0]) is None:
-        raise ValueError(f"there is no program {argv[0]!r} to run")
-
-
 class Deploy:
-    """The command `argv`, once. `output` is the file that takes its stdout and its stderr."""
+    """The command `argv`, once. `output` is the descriptor that takes its stdout and its stderr."""
 
-    def __init__(self, argv: tuple[str, ...], output: int | IO[bytes]) -> None:
+    def __init__(self, argv: tuple[str, ...], output: int) -> None:
         self.run = DeployRun(argv)
         self._output = output
         self._process: subprocess.Popen[bytes] | None = None
@@ -47,19 +39,21 @@ class Deploy:
         """Whether the command was started and has ended."""
         return self.run.ended_at is not None
 
-    def look(self) -> None:
-        """Note the command's end, if it has come; cheap enough to do all the time."""
-        if self._process is not None and not self.ended:
-            status = self._process.poll()
-            if status is not None:
-                self._end(status)
+    def look(self) -> bool:
+        """Note the command's end, and return whether it has come since the last look."""
+        if not self.started or self.ended:
+            return False
+        status = self._process.poll() if self._process else _NOT_STARTED
+        if status is not None:
+            self._end(status)
+        return self.ended
 
     def start(self) -> None:
-        """Start the command. One that can't be started has ended with 126."""
+        """Start the command. One that can't be started has ended with 126, as in a shell."""
         self.run.started_at = time.time()
         # A group that is not in the foreground is stopped for good when it reads the terminal.
         terminal = sys.stdin is None or sys.stdin.closed or sys.stdin.isatty()
-        try:
+        with suppress(OSError, ValueError):
             self._process = subprocess.Popen(
                 self.run.argv,
                 stdin=subprocess.DEVNULL if terminal else None,
@@ -67,8 +61,6 @@ class Deploy:
                 stderr=self._output,
                 process_group=0,
             )
-        except (OSError, ValueError):
-            self._end(_NOT_STARTED)
 
     def stop(self, number: signal.Signals) -> None:
         """Pass a signal on to the command's group, wait for its end, and kill what is left."""

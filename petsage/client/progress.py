@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from typing import TextIO
@@ -30,16 +31,13 @@ class Speaker:
         self._began = clock()
         self._spoke = self._began
         self._shown = False
+        self._within_line = False
+        self._lock = threading.RLock()
 
     @property
     def elapsed_s(self) -> float:
         """Seconds since the run began."""
         return self._clock() - self._began
-
-    @property
-    def columns(self) -> int:
-        """How many characters a line may have."""
-        return shutil.get_terminal_size().columns - 1 if self._live else 200
 
     def is_time(self) -> bool:
         """Return whether something may be said again, and take it as said."""
@@ -51,17 +49,27 @@ class Speaker:
 
     def say(self, text: str) -> None:
         """Say the line as it is now."""
-        if self._live:
-            self._write(f"\r\x1b[K{text[: self.columns]}")
-            self._shown = True
-        else:
-            self._write(f"petsage: {text}\n")
+        with self._lock:
+            if not self._live:
+                self._write(f"petsage: {text}\n")
+            elif not self._within_line:
+                width = shutil.get_terminal_size().columns - 1
+                self._write(f"\r\x1b[K{text[:width]}")
+                self._shown = True
+
+    def say_above(self, text: str) -> None:
+        """Say something that stays, above the live line; from whatever thread."""
+        with self._lock:
+            self.clear()
+            self._write(text)
+            self._within_line = not text.endswith("\n")
 
     def clear(self) -> None:
         """Wipe the live line."""
-        if self._shown:
-            self._write("\r\x1b[K")
-            self._shown = False
+        with self._lock:
+            if self._shown:
+                self._write("\r\x1b[K")
+                self._shown = False
 
     def _write(self, text: str) -> None:
         if self._stream is None:

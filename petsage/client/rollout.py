@@ -5,6 +5,7 @@ All that touches the world comes in as an argument; this room decides only what 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -54,15 +55,11 @@ class Deploy(Protocol):
     def started(self) -> bool:
         """Whether it was started."""
 
-    @property
-    def ended(self) -> bool:
-        """Whether it was started and has ended."""
-
     def start(self) -> None:
         """Start it."""
 
-    def look(self) -> None:
-        """Note its end, if it has come."""
+    def look(self) -> bool:
+        """Note its end, and return whether it has come since the last look."""
 
     def stop(self, number: Signals) -> None:
         """End it and all that belongs to it."""
@@ -85,6 +82,8 @@ class _Watch:
         self._plan, self._outcome, self._loop = plan, outcome, loop
         self._wait, self._deploy, self._progress = wait, deploy, progress
         self._first_success: float | None = None
+        # From when on answers may stand in the row that ends the watch.
+        self._row_from = math.inf if deploy else None
         self.last: Fact | None = None
         self.most_late_s = 0.0
 
@@ -105,7 +104,7 @@ class _Watch:
         self._await_those_in_flight()
 
     def _settled(self) -> bool:
-        return self._outcome.row.whole and (self._deploy is None or self._deploy.ended)
+        return self._outcome.row.whole and self._row_from is None
 
     def _await_those_in_flight(self) -> None:
         end = time.monotonic() + self._plan.timeout + _STRAGGLER_SECONDS
@@ -117,8 +116,8 @@ class _Watch:
             self._count(ended)
             for one in self._loop.in_turn():
                 self._feed(one)
-        if self._deploy:
-            self._deploy.look()
+        if self._deploy and self._deploy.look():
+            self._row_from = time.monotonic()
         self._progress(self._outcome, ended.fact if ended else None)
 
     def _count(self, ended: Ended) -> None:
@@ -135,6 +134,10 @@ class _Watch:
     def _feed(self, ended: Ended) -> None:
         """Take in by due time what depends on it: the row and the gap."""
         fact, due, outcome = ended.fact, ended.due, self._outcome
+        if self._row_from is not None and due.at >= self._row_from:
+            # Before, the deploy may have had the old instances out of rotation.
+            outcome.row.begin_anew()
+            self._row_from = None
         if due.control:
             outcome.row.add_control(fact)
         else:
@@ -160,8 +163,9 @@ def rollout(
     """Watch the service until `plan.expected` has taken over, and return what was found.
 
     `send` makes one ping, in a thread of its own. `deploy` is started once the service is
-    seen to answer. `during` makes the wait one that may raise Interrupted, which ends the run
-    with what was seen until then.
+    seen to answer, and what ends the watch is then a row of answers from after its end.
+    `during` makes the wait one that may raise Interrupted, which ends the run with what was
+    seen until then.
     """
     started = time.monotonic()
     loop = OpenLoop(send, plan.rate)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import sys
 
 import click
 
-from petsage.client import deploy as deploys
 from petsage.client.deploy import Deploy
 from petsage.client.exchange import Client
 from petsage.client.fact import Fact
@@ -15,6 +15,7 @@ from petsage.client.interrupts import Interrupts
 from petsage.client.open_loop import Due
 from petsage.client.output import Output
 from petsage.client.ping import Marks, ping
+from petsage.client.relay import Relay
 from petsage.client.rollout import Plan, rollout
 from petsage.client.rollout_findings import Budget
 from petsage.client.rollout_progress import RolloutProgress
@@ -55,17 +56,22 @@ def run(
         raise click.BadParameter(f"{fault}.", param_hint="'URL'") from None
     context = trusted(target, cacert)
     _check_rate(rate, timeout, deadline)
-    deploy = _deploy(command)
+    _check_command(command)
     sink = Output(output, form, quiet=quiet)
-    if deploy:
-        interrupts.at_last = deploy.kill
     client, marks = Client(target, context), Marks()
 
     def send(due: Due) -> Fact:
         expect = marks.unborne_release() if due.control else expected
         return ping(client, marks, expect=expect, timeout=timeout, due=due.at)
 
-    progress = RolloutProgress(None if quiet else sys.stderr, live=sys.stderr.isatty(), rate=rate)
+    live = sys.stderr.isatty()
+    progress = RolloutProgress(None if quiet else sys.stderr, live=live, rate=rate)
+    relay = deploy = None
+    if command:
+        own = sys.stderr.fileno()
+        relay = Relay(progress.say_above, own) if live and not quiet else None
+        deploy = Deploy(command, relay.side if relay else own)
+        interrupts.at_last = deploy.kill
     outcome = rollout(
         Plan(
             url=url,
@@ -81,6 +87,8 @@ def run(
         during=interrupts.during,
         progress=progress,
     )
+    if relay:
+        relay.close()
     progress.clear()
     sink.write(outcome)
     return int(outcome.exit_code)
@@ -113,11 +121,8 @@ def _check_rate(rate: float, timeout: float, deadline: float) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 
 
-def _deploy(command: tuple[str, ...]) -> Deploy | None:
-    if not command:
-        return None
-    try:
-        deploys.check(command)
-    except ValueError as fault:
-        raise click.BadParameter(f"{fault}.", param_hint="'COMMAND'") from None
-    return Deploy(command, sys.stderr.fileno())
+def _check_command(command: tuple[str, ...]) -> None:
+    if command and shutil.which(command[0]) is None:
+        raise click.BadParameter(
+            f"there is no program {command[0]!r} to run.", param_hint="'COMMAND'"
+        )

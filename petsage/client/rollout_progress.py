@@ -30,8 +30,7 @@ class RolloutProgress(Speaker):
         deploy = outcome.deploy
         if deploy and deploy.exit_code and not self._told_exit:
             self._told_exit = True
-            self.clear()
-            self._write(
+            self.say_above(
                 f"petsage: {deploy.argv[0]} failed with exit code {deploy.exit_code}; watching on "
                 f"for {outcome.expected} until the deadline. Ctrl-C ends it with a report.\n"
             )

@@ -175,8 +175,12 @@ class Row:
         if self.expected is not None and not fact.names_release and fact.worker is not None:
             self._nameless.add(fact.worker)
 
-    def _break(self) -> None:
-        self.breaks += 1
+    def begin_anew(self) -> None:
+        """Let none of the answers so far stand in the row; the breaks are remembered."""
         self.reached = 0
         self.instances.clear()
         self._nameless.clear()
+
+    def _break(self) -> None:
+        self.breaks += 1
+        self.begin_anew()

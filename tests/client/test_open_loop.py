@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def test_pings_that_hang_delay_no_other() -> None:
 def test_they_are_due_at_a_fixed_rate() -> None:
     loop = OpenLoop(lambda _due: NEW, rate=50)
     dues = sorted(one.due.at for one in driven(loop, 0.5))
-    steps = [after - before for before, after in zip(dues, dues[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(dues)]
     assert all(step == pytest.approx(0.02, abs=1e-6) for step in steps)
 
 

@@ -65,10 +65,12 @@ class Command:
     def start(self) -> None:
         self.run.started_at = time.time()
 
-    def look(self) -> None:
+    def look(self) -> bool:
         now = time.time()
         if self.started and not self.ended and now - (self.run.started_at or 0) > self._seconds:
             self.run.ended_at, self.run.exit_code = now, self._code
+            return True
+        return False
 
     def stop(self, number: Signals) -> None:
         if self.started and not self.ended:
@@ -231,6 +233,18 @@ def test_it_watches_until_the_command_has_ended() -> None:
     assert (outcome.exit_code, command.run.exit_code) == (0, 0)
     assert outcome.elapsed_s > 2.5
     assert command.stopped is None
+
+
+def test_the_row_that_ends_the_watch_comes_after_the_command() -> None:
+    # While the command runs, the last old instance is out of rotation; then it is put back.
+    command = Command(seconds=1.0)
+
+    def pick(number: int) -> Fact:
+        return OLD if number < 110 or (command.ended and number < 260 and number % 4 == 0) else NEW
+
+    outcome = watched(pick, command, deadline=10.0)
+    assert (outcome.exit_code, outcome.elapsed_s > 2.5) == (0, True)
+    assert outcome.row.breaks > 5
 
 
 def test_a_command_that_fails_is_8_though_the_release_takes_over() -> None:

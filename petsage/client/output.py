@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 class Output:
     """The sink of one report. A file that can't be written is a usage fault, found at once."""
 
-    def __init__(self, path: str | None, form: str | None, *, quiet: bool) -> None:
+    def __init__(self, path: str | None, form: str | None, *, quiet: bool, colour: bool) -> None:
         self._path = None if path == "-" else path
         self._form = form or format_of(self._path or "")
-        self._quiet = quiet
+        self._quiet, self._colour = quiet, colour
         if self._path is None:
             return
         try:
@@ -47,12 +48,12 @@ class Output:
         elif self._path is None and self._form != "text":
             _say(sys.stdout, rendered(outcome, self._form))
         else:
-            _say(sys.stdout, as_text.render(outcome, colour=coloured(sys.stdout)))
+            _say(sys.stdout, as_text.render(outcome, colour=self._colour))
 
 
-def coloured(stream: TextIO | None) -> bool:
+def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
     """Return whether the stream is a terminal that colours are wanted on (no-color.org)."""
-    if stream is None or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    if stream is None or environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
         return False
     return stream.isatty()
 

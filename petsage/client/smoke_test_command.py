@@ -14,7 +14,7 @@ import click
 from petsage.client.exchange import Client, trust
 from petsage.client.interrupts import Interrupts
 from petsage.client.logs import LogWatch
-from petsage.client.output import Output
+from petsage.client.output import Output, wants_colour
 from petsage.client.ping import Marks
 from petsage.client.progress import Progress
 from petsage.client.remote import Remote
@@ -54,11 +54,13 @@ def run(
         raise click.BadParameter(f"{fault}.", param_hint="'URL'") from None
     context = trusted(target, cacert)
     _check_logs(logs)
-    sink = Output(output, form, quiet=quiet)
+    colour = wants_colour(sys.stdout, os.environ)
+    sink = Output(output, form, quiet=quiet, colour=colour)
     marks = Marks()
     client = Client(target, context)
     watch = _watch(logs, marks)
-    progress = Progress(None if quiet else sys.stderr, live=sys.stderr.isatty())
+    live = sys.stderr is not None and sys.stderr.isatty()
+    progress = Progress(None if quiet else sys.stderr, live=live)
     outcome = smoke_test(
         Plan(
             url=url,

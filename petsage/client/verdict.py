@@ -10,6 +10,7 @@ The sum over all rows so far is what `excluded_share` solves for p at 5 %.
 from __future__ import annotations
 
 import math
+from collections import deque
 from enum import IntEnum
 
 from petsage.client.fact import TRANSPORT, Fact
@@ -106,7 +107,7 @@ class Row:
         self.lost = 0
         self.strays = 0
         self.instances: set[str] = set()
-        self._nameless: set[str] = set()
+        self._nameless: deque[str | None] = deque()
         self._refusing: set[str] = set()
 
     @property
@@ -128,8 +129,12 @@ class Row:
 
     @property
     def unproved(self) -> frozenset[str]:
-        """The workers of the row that name no release and have refused none either."""
-        return frozenset(self._nameless - self._refusing)
+        """The workers of the row that name no release and have refused none either.
+
+        A row that is longer than it needs to be is judged by its last answers: a worker that has
+        gone since can refuse no more.
+        """
+        return frozenset(worker for worker in self._nameless if worker) - self._refusing
 
     @property
     def filled(self) -> bool:
@@ -172,8 +177,10 @@ class Row:
         self.reached += 1
         if fact.instance is not None:
             self.instances.add(fact.instance)
-        if self.expected is not None and not fact.names_release and fact.worker is not None:
-            self._nameless.add(fact.worker)
+        nameless = self.expected is not None and not fact.names_release
+        self._nameless.append(fact.worker if nameless else None)
+        if len(self._nameless) > self.needed:
+            self._nameless.popleft()
 
     def begin_anew(self) -> None:
         """Let none of the answers so far stand in the row; the breaks are remembered."""

@@ -72,14 +72,16 @@ class StrictApi(Api):
                 "extra_plugins": [Completion()],
             },
         )
-        # smorest registers this one whether or not a route has pages.
-        del self.spec.components.schemas["PaginationMetadata"]
+        # smorest registers this one whether or not an answer comes in pages.
+        self._pagination = self.spec.components.schemas.pop("PaginationMetadata")
 
     def register_blueprint(
         self, blp: Blueprint, *, parameters: list[Any] | None = None, **options: Any
     ) -> None:
         """Register a blueprint, and the tag under which its routes stand."""
         super().register_blueprint(blp, parameters=parameters, **options)
+        if "PAGINATION" in self.spec.components.headers:
+            self.spec.components.schemas["PaginationMetadata"] = self._pagination
         # smorest lists the name of the blueprint, also where its routes have another tag.
         tag = {"name": getattr(blp, "tag", blp.name), "description": blp.description}
         tags = self.spec.options["tags"]

@@ -130,7 +130,11 @@ class CheckOut(Schema):
 
     status = fields.String(
         required=True,
-        metadata={"enum": ["ok", "failed", "timeout"], "examples": ["ok"]},
+        metadata={
+            "enum": ["ok", "failed", "timeout"],
+            "examples": ["ok"],
+            "description": "How it went.",
+        },
     )
     duration_ms = fields.Float(
         required=True,

@@ -135,6 +135,11 @@ def test_a_hidden_release_is_proved_by_what_its_workers_refuse() -> None:
     assert set(done.report["releases"]) == {"v43"}
 
 
+def test_a_hidden_worker_that_goes_away_within_the_row_is_outlived() -> None:
+    with serving(Fleet(lambda n: HIDDEN.named(worker="w9") if n == 5 else HIDDEN)) as server:
+        assert smoke_test(server.url, "--expect-release", "v43").code == 0
+
+
 def test_a_hidden_old_release_is_4() -> None:
     with serving(HIDDEN_OLD) as server:
         done = smoke_test(server.url, "--expect-release", "v43", "--wait", 1)

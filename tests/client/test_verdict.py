@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+from pathlib import Path
 
 import pytest
 
 from petsage.client.fact import Fact, Failure
 from petsage.client.verdict import ExitCode, Row, excluded_share, exit_code, is_final, needed
 from tests.client.facts import NEW, OLD, PAGE, fact, lost
+from tests.test_doors import ROOT, imports_of
 
 
 def fed(row: Row, *facts: Fact) -> Row:
@@ -86,6 +88,15 @@ def test_nameless_answers_prove_nothing_until_each_worker_has_refused() -> None:
     assert row.whole
 
 
+def test_a_worker_that_has_gone_leaves_the_row_in_time() -> None:
+    nameless, gone = fact(release=None, commit=None), fact(release=None, commit=None, worker="w9")
+    row = fed(Row("v43", 3), nameless, nameless, gone, nameless)
+    row.add_control(fact(release=None, commit=None, mismatch=True))
+    assert (row.filled, row.unproved) == (True, {"w9"})
+    assert not fed(row, nameless).whole
+    assert fed(row, nameless).whole
+
+
 def test_a_control_that_meets_another_release_breaks_the_row() -> None:
     row = fed(Row("v43", 1), NEW, NEW)
     row.add_control(OLD)
@@ -158,3 +169,19 @@ def test_a_fleet_with_a_fifth_of_it_old_passes_in_fewer_than_2_percent_of_runs()
     runs = 2_000
     passed = sum(passes(draw, 0.2, 20, 600) is not None for _ in range(runs))
     assert passed / runs < 0.02 + 3 * math.sqrt(0.02 * 0.98 / runs)
+
+
+def test_the_verdict_knows_nothing_of_http() -> None:
+    known = set(imports_of(Path(ROOT, "petsage/client/verdict.py")))
+    assert {name.partition(".")[0] for name in known} == {
+        "__future__",
+        "collections",
+        "math",
+        "enum",
+        "petsage",
+    }
+    assert {name for name in known if name.startswith("petsage.client.")} == {
+        "petsage.client.fact",
+        "petsage.client.fact.TRANSPORT",
+        "petsage.client.fact.Fact",
+    }

@@ -8,9 +8,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from petsage import create_app
 from petsage.contract import PROBLEMS
 from petsage.service.docs.pages import LONGEST_PREFIX, base_of
+from petsage.service.settings import Settings
 from tests.service.conftest import ClientOf
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
@@ -298,6 +302,32 @@ def test_no_prefix_leads_elsewhere_or_breaks_out(
             assert not url.startswith("//")
             assert not set(url) & set("\"'<>\\{}\r\n ")
             assert len(url) < LONGEST_PREFIX + 100
+
+
+@pytest.fixture(scope="module")
+def trusting() -> FlaskClient:
+    return create_app(Settings(trusted_proxies=1)).test_client()
+
+
+# What a header may hold where a server lets everything through.
+HEADER = st.text(st.characters(max_codepoint=0xFF), max_size=60)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(accept=HEADER | st.just(BROWSER), encoding=HEADER | st.just("gzip"), prefix=HEADER)
+def test_no_header_makes_a_page_fail(
+    trusting: FlaskClient, accept: str, encoding: str, prefix: str
+) -> None:
+    for path in ALL:
+        answer = trusting.get(
+            path,
+            environ_overrides={
+                "HTTP_ACCEPT": accept,
+                "HTTP_ACCEPT_ENCODING": encoding,
+                "HTTP_X_FORWARDED_PREFIX": prefix,
+            },
+        )
+        assert answer.status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,8 @@ SCHEMAS = {
         {
             "errors": {
                 "type": "object",
-                "description": "What does not fit: by place (`json` or `query`), then by name.",
+                "description": "What does not fit: by place (`json` or `query`), then by name. "
+                "Only in a `validation-error`.",
                 "additionalProperties": {"type": "object"},
             }
         },
@@ -124,7 +125,7 @@ SCHEMAS = {
         {
             "checks": {
                 "type": "object",
-                "description": "Each registered check by its name.",
+                "description": "Each registered check by its name. Only in `not-ready`.",
                 "additionalProperties": {"$ref": "#/components/schemas/CheckOut"},
             }
         },

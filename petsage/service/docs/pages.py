@@ -88,11 +88,13 @@ def _answer(content: Content, headers: dict[str, str]) -> Response:
 
 
 welcome_blueprint = StrictBlueprint("welcome", __name__, tag=TAG)
+_A_PAGE = {"type": "string", "examples": ['<!doctype html>\n<html lang="en">…</html>']}
 
 
 @welcome_blueprint.route(WELCOME_PATH)
 @never_blocks
 @welcome_blueprint.response(200, WelcomeOut())
+@welcome_blueprint.alt_response(200, schema=_A_PAGE, content_type="text/html")
 def welcome() -> Response | tuple[dict[str, str], dict[str, str]]:
     """Welcome, and where the documentation is; for a browser a page with links."""
     base = base_of(request.script_root)

@@ -42,9 +42,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, service: Service, connections: Connections) -> None:
         self._service = service
         self._connections = connections
-        self._limits = service.limits
         self._phase = Phase.SILENT
-        self.deadline = connections.now + service.limits.request_seconds
+        self.deadline = connections.now + connections.limits.request
         self._threaded: ThreadedAnswer | None = None  # the one that is being made
         self._ended = False  # the client has sent its last byte
         self._reading = True
@@ -66,7 +65,7 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         remote = {"REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])} if peer else {}
         self._base = self._service.base_environ | remote
-        self._reader = RequestReader(self._service.heads, self._base, self._limits.body_bytes)
+        self._reader = RequestReader(self._service.heads, self._base, self._service.body_bytes)
         self._connections.add(self)
 
     def connection_lost(self, _exc: Exception | None) -> None:
@@ -101,7 +100,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Stop answering: the client takes its answers slower than they are made."""
         self._writable = False
-        self.deadline = min(self.deadline, self._connections.now + self._limits.request_seconds)
+        self.deadline = min(self.deadline, self._connections.now + self._connections.limits.stall)
         if self._threaded is not None:
             self._threaded.pause()
 
@@ -134,7 +133,8 @@ class Connection(asyncio.Protocol):
     def _await_rest(self) -> None:
         if self._phase is not Phase.REQUEST:
             self._phase = Phase.REQUEST
-            self.deadline = self._connections.loop.time() + self._limits.request_seconds
+            connections = self._connections
+            self.deadline = connections.loop.time() + connections.limits.request
         if self._ended:
             self._refuse(self._reader.incomplete())
             return
@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
         self._resume_reading()
 
     def _await_next(self) -> None:
-        self.deadline = self._connections.now + self._limits.keep_alive_seconds
+        self.deadline = self._connections.now + self._connections.limits.idle
         if self._reader.input:
             self._turn_awaited = True
             self._connections.take_turn(self)
@@ -198,7 +198,7 @@ class Connection(asyncio.Protocol):
         """End the connection so that the client gets its last answer."""
         self._phase = Phase.LINGER
         self._reader.input = b""
-        self.deadline = self._connections.now + self._connections.linger_seconds
+        self.deadline = self._connections.now + self._connections.limits.linger
         if self._ended:
             self._transport.close()
         else:
@@ -210,10 +210,10 @@ class Connection(asyncio.Protocol):
     def expire(self) -> None:
         """Do what is to be done when the time is up."""
         unsent = self._transport.get_write_buffer_size()
-        if unsent and not self._connections.draining and not 0 < self._unsent <= unsent:
+        if unsent and not 0 < self._unsent <= unsent:
             # The client takes its answer slowly, but it takes it.
             self._unsent = unsent
-            self.deadline = self._connections.now + self._limits.request_seconds
+            self.deadline = self._connections.now + self._connections.limits.stall
         elif unsent or self._phase is Phase.LINGER:
             self._transport.abort()
         elif self._phase is Phase.REQUEST:
@@ -222,12 +222,17 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.close()
 
-    def drain(self, idle_deadline: float, request_deadline: float) -> None:
-        """Have less time than before, because the worker is about to go."""
-        if self._phase is Phase.REQUEST:
-            self.deadline = min(self.deadline, request_deadline)
-        elif self._phase is not Phase.ANSWER:
-            self.deadline = min(self.deadline, idle_deadline)
+    def hurry(self) -> None:
+        """Have no more time than the limits allow from now on: they have become shorter."""
+        limits = self._connections.limits
+        allowed = {
+            Phase.SILENT: limits.idle,
+            Phase.REQUEST: limits.request,
+            Phase.ANSWER: math.inf if self._writable else limits.stall,
+            Phase.IDLE: limits.idle,
+            Phase.LINGER: limits.linger,
+        }
+        self.deadline = min(self.deadline, self._connections.now + allowed[self._phase])
 
     def drop(self) -> None:
         """End the connection at once, whatever it is about."""

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 # How often the clock is looked at: a deadline is met that much too late at most.
 TICK_SECONDS = 0.1
-# How long a client that goes on sending after the last answer is listened to when the worker is
-# about to go.
-DRAIN_LINGER_SECONDS = 1.0
 # Pipelined requests that are answered before the loop looks at other connections again: a client
 # that sends thousands in one go must not hold up a probe.
 TURNS_AT_A_TIME = 8
@@ -32,19 +29,21 @@ TURNS_AT_A_TIME = 8
 
 @dataclass(frozen=True)
 class Limits:
-    """What a connection may take, in seconds and bytes.
+    """How long a connection may take for what, in seconds.
 
     Attributes:
-        request_seconds: from the first byte of a request to its last; also how long a new
-            connection may stay silent, and a client take no byte of its answer.
-        keep_alive_seconds: how long a connection may idle between two requests.
-        body_bytes: the largest body that is received.
+        request: from the first byte of a request to its last; for a new connection, to say
+            anything at all.
+        idle: between two requests.
+        stall: to take none of the bytes that are ready for it.
+        linger: to go on sending what nobody reads any more, after the last answer.
 
     """
 
-    request_seconds: float
-    keep_alive_seconds: float
-    body_bytes: int
+    request: float
+    idle: float
+    stall: float
+    linger: float
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,9 @@ class Service:
         never_blocks: tells of an environ whether the app answers it without ever waiting.
         problem: makes a WSGI app that answers the problem of a code and a detail.
         base_environ: what each environ starts from.
+        heads: reads the heads of requests.
+        threads: where the app is called when it may block.
+        body_bytes: the largest body that is received.
 
     """
 
@@ -65,7 +67,7 @@ class Service:
     base_environ: Environ
     heads: HeadReader
     threads: Threads
-    limits: Limits
+    body_bytes: int
 
 
 class Connections:
@@ -74,18 +76,16 @@ class Connections:
     Attributes:
         now: the loop's clock, at most a tick old.
         date: the same moment as a `Date` header.
+        limits: how long a connection may take for what.
         draining: whether the worker is about to go: each answer then ends its connection.
-        linger_seconds: how long a client may go on sending what nobody reads any more.
         answered: how many requests have come in whole.
 
     """
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, *, most: int, linger_seconds: float
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, most: int) -> None:
         self.loop = loop
+        self.limits = limits
         self.draining = False
-        self.linger_seconds = linger_seconds
         self.answered = 0
         self._most = most
         # In the order of their last good deed: to open, and to bring a whole request.
@@ -136,16 +136,15 @@ class Connections:
         for connection in [one for one in self._all if one.deadline <= self.now]:
             connection.expire()
 
-    def drain(self, idle_seconds: float, request_seconds: float) -> None:
+    def drain(self, limits: Limits) -> None:
         """Let every connection end: with its answer, or when its time is up.
 
-        Idle ones may bring one more request for `idle_seconds`; one that has begun must be
-        whole in `request_seconds`.
+        The rules stay what they were, under shorter limits.
         """
         self.draining = True
-        self.linger_seconds = min(self.linger_seconds, DRAIN_LINGER_SECONDS)
-        for connection in list(self._all):
-            connection.drain(self.now + idle_seconds, self.now + request_seconds)
+        self.limits = limits
+        for connection in self._all:
+            connection.hurry()
 
     def drop_all(self) -> None:
         """End every connection at once."""

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,14 +31,12 @@ from petsage.service.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# DESIGN 2.3: a request arrives whole within this time of its first byte.
-REQUEST_SECONDS = 10.0
-# How long a client that goes on sending after the last answer is listened to.
-LINGER_SECONDS = 5.0
-# On SIGTERM: how long idle connections may bring one more request, and how long a request that
-# has begun may take to arrive.
-DRAIN_IDLE_SECONDS = 2.0
-DRAIN_REQUEST_SECONDS = 3.0
+# DESIGN 2.3: a request arrives whole within ten seconds of its first byte. The idle time comes
+# from gunicorn's settings.
+SERVING = partial(Limits, request=10.0, stall=10.0, linger=5.0)
+# On SIGTERM: idle connections may bring one more request, and all is over soon after the last
+# answer, whatever clients do.
+DRAINING = Limits(request=2.0, idle=2.0, stall=2.0, linger=0.5)
 # The master closes its listener just before it sends SIGTERM; a platform that signals every
 # process at once (Heroku) may have this worker hear of it first.
 MASTER_CLOSES_SECONDS = 0.2
@@ -64,24 +63,6 @@ class PetSageWorker(Worker):  # type: ignore[misc]
         """Return this class for a service of these settings: gunicorn makes the instances."""
         return type(cls.__name__, (cls,), {"settings": settings})
 
-    def init_process(self) -> None:
-        """Prepare this process, and run until the end."""
-        asyncio.set_event_loop(None)
-        self.loop = uvloop.new_event_loop()
-        super().init_process()
-
-    def init_signals(self) -> None:
-        """Have the event loop hear of signals."""
-        for number in self.SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        self.loop.add_signal_handler(signal.SIGTERM, self._stop)
-        self.loop.add_signal_handler(signal.SIGQUIT, self._quit)
-        self.loop.add_signal_handler(signal.SIGINT, self._quit)
-        self.loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
-        self.loop.add_signal_handler(signal.SIGWINCH, lambda: None)
-        # The master sends it to a worker whose loop is stuck: the loop can't be asked then.
-        signal.signal(signal.SIGABRT, self.handle_abort)
-
     def load_wsgi(self) -> None:
         """Load the app; where that fails, say so in the log and end the service."""
         try:
@@ -92,12 +73,19 @@ class PetSageWorker(Worker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until the end."""
+        self.loop = uvloop.new_event_loop()
         asyncio.set_event_loop(self.loop)
         self._stopping = asyncio.Event()
-        try:
-            self.loop.run_until_complete(self._serve())
-        finally:
-            self.alive = False
+        self._hear_signals()
+        self.loop.run_until_complete(self._serve())
+
+    def _hear_signals(self) -> None:
+        # Until now the base class has taken note of them, also while the app was loaded. Left to
+        # it is SIGABRT: the master sends that to a worker whose loop is stuck and hears nothing.
+        self.loop.add_signal_handler(signal.SIGTERM, self._stop)
+        self.loop.add_signal_handler(signal.SIGQUIT, self._quit)
+        self.loop.add_signal_handler(signal.SIGINT, self._quit)
+        self.loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
 
     def _stop(self) -> None:
         self.alive = False
@@ -112,9 +100,8 @@ class PetSageWorker(Worker):  # type: ignore[misc]
     _quitting = False
 
     async def _serve(self) -> None:
-        connections = Connections(
-            self.loop, most=self._most_connections(), linger_seconds=LINGER_SECONDS
-        )
+        limits = SERVING(idle=self.cfg.keepalive)
+        connections = Connections(self.loop, limits, self._most_connections())
         servers = [
             server for one in self.sockets for server in await self._listen(one.sock, connections)
         ]
@@ -126,7 +113,7 @@ class PetSageWorker(Worker):  # type: ignore[misc]
             await self._take_last_connections(connections)
         for listener in (*servers, *self.sockets):
             listener.close()
-        connections.drain(DRAIN_IDLE_SECONDS, DRAIN_REQUEST_SECONDS)
+        connections.drain(DRAINING)
         log.info("Stopping. Connections: %d.", len(connections))
         last = self.loop.time() + self.cfg.graceful_timeout
         while connections and not self._quitting and self.loop.time() < last:
@@ -189,11 +176,7 @@ class PetSageWorker(Worker):  # type: ignore[misc]
                 field_size=self.cfg.limit_request_field_size,
             ),
             threads=Threads(self.cfg.threads),
-            limits=Limits(
-                request_seconds=REQUEST_SECONDS,
-                keep_alive_seconds=self.cfg.keepalive,
-                body_bytes=self.settings.max_body_bytes,
-            ),
+            body_bytes=self.settings.max_body_bytes,
         )
 
     async def _take_last_connections(self, connections: Connections) -> None:

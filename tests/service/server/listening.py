@@ -45,8 +45,9 @@ class Listening:
     def connect(self) -> Client:
         return Client(self.address)
 
-    def drain(self, idle_seconds: float, request_seconds: float) -> None:
-        self.loop.call_soon_threadsafe(self.connections.drain, idle_seconds, request_seconds)
+    def drain(self, *, request: float, idle: float) -> None:
+        limits = Limits(request=request, idle=idle, stall=0.5, linger=0.5)
+        self.loop.call_soon_threadsafe(self.connections.drain, limits)
 
 
 @contextmanager
@@ -63,7 +64,13 @@ def listening(
     """Serve `app` on a port of the loopback, as a worker would."""
     loop = uvloop.new_event_loop()
     listener = socket.create_server(("127.0.0.1", 0))
-    connections = Connections(loop, most=most, linger_seconds=linger_seconds)
+    limits = Limits(
+        request=request_seconds,
+        idle=keep_alive_seconds,
+        stall=request_seconds,
+        linger=linger_seconds,
+    )
+    connections = Connections(loop, limits, most)
     service = Service(
         app=app,
         never_blocks=never_blocks,
@@ -71,7 +78,7 @@ def listening(
         base_environ=base_environ(listener),
         heads=HeadReader(request_line=8190, fields=100, field_size=8190),
         threads=Threads(threads),
-        limits=Limits(request_seconds, keep_alive_seconds, BODY_BYTES),
+        body_bytes=BODY_BYTES,
     )
     stopping = asyncio.Event()
 

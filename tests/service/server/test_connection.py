@@ -190,7 +190,7 @@ def test_draining_serves_one_more_request_and_then_closes() -> None:
     with listening() as server, server.connect() as used, server.connect() as unused:
         used.send(GET)
         assert used.answer().headers["Connection"] is None
-        server.drain(idle_seconds=0.5, request_seconds=1)
+        server.drain(request=1, idle=0.5)
         time.sleep(0.1)
         used.send(GET)
         assert used.answer().headers["Connection"] == "close"
@@ -211,10 +211,29 @@ def test_draining_answers_what_is_in_flight() -> None:
         client.send(GET * 2)
         sending.send(POST + b"Content-Length: 3\r\n\r\nab")
         time.sleep(0.1)
-        server.drain(idle_seconds=0.1, request_seconds=0.4)
+        server.drain(request=0.4, idle=0.1)
         time.sleep(0.2)
         sending.send(b"c")
         assert sending.answer().body == b"POST /x abc"
         assert client.answer().body == b"GET /x "
         # Pipelined behind it, so it had come before the end was near.
         assert client.answer().headers["Connection"] == "close"
+
+
+def test_draining_waits_for_no_client_that_takes_nothing() -> None:
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        for _ in range(100):
+            yield bytes(1_000_000)
+
+    with (
+        listening(app, never_blocks=lambda environ: False, request_seconds=10) as server,
+        server.connect() as client,
+    ):
+        client.send(GET * 5)
+        time.sleep(0.3)
+        server.drain(request=0.3, idle=0.3)
+        deadline = time.monotonic() + 3
+        while len(server.connections):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)

@@ -48,7 +48,7 @@ def test_no_private_name_is_used() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["SIGNALS", "init_process", "init_signals", "load_wsgi", "run", "notify", "handle_abort"],
+    ["init_signals", "handle_exit", "handle_abort", "load_wsgi", "run", "notify"],
 )
 def test_the_worker_s_base_has(name: str) -> None:
     assert hasattr(Worker, name)

@@ -84,6 +84,16 @@ def test_sigterm_under_new_connections_loses_none(workers: str) -> None:
     assert service.process.returncode == 0
 
 
+def test_sigterm_while_a_worker_boots_is_not_lost() -> None:
+    with running_service(SLOW, WEB_CONCURRENCY="2") as service:
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGHUP)
+        old = set(service.workers())
+        wait_for(lambda: set(service.workers()) - old, 5)
+        assert service.stop() == 0
+        assert time.monotonic() - began < 8
+
+
 def test_sigterm_leaves_idle_connections_two_seconds() -> None:
     with running_service() as service, ExitStack() as stack:
         clients = [stack.enter_context(Client(("127.0.0.1", service.port))) for _ in range(100)]

@@ -1,4 +1,4 @@
-"""The README's examples of `petsage smoke-test`, each run as it stands there."""
+"""The examples of `--help` and of the README, each run as it stands there."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.client.runs import COMMAND, ROOT, environment
+from tests.client.runs import COMMAND, ROOT, environment, petsage
 from tests.client.servers import Instance, Received, serving
 
 COMMIT = "0f9a3b7c0f9a3b7c0f9a3b7c0f9a3b7c0f9a3b7c"
 SECTION = "\n## petsage smoke-test\n"
 
 
-def scripts() -> list[str]:
+def of_the_help() -> list[str]:
+    lines = petsage("smoke-test", "--help").out.partition("Examples:")[2].splitlines()
+    return [line.strip() for line in lines if "petsage " in line]
+
+
+def of_the_readme() -> list[str]:
     """Return each example as a shell script: what stands in the README, or in its YAML."""
     section = Path(ROOT, "README.md").read_text().partition(SECTION)[2].partition("\n## ")[0]
     found = []
@@ -39,7 +44,15 @@ def scripts() -> list[str]:
     return [script for script in found if "petsage smoke-test" in script]
 
 
-@pytest.mark.parametrize("script", scripts())
+HELP, README = of_the_help(), of_the_readme()
+
+
+def test_there_are_examples() -> None:
+    assert len(HELP) >= 5
+    assert len(README) >= 6 or SECTION not in Path(ROOT, "README.md").read_text()
+
+
+@pytest.mark.parametrize("script", HELP + README)
 def test_every_example_runs(script: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.touch()

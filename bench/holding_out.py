@@ -1,0 +1,259 @@
+"""How the service holds out: against hostile clients, large uploads, blocked views, a dead log."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+
+from bench.figures import (
+    CONFIG,
+    QUIET,
+    Figure,
+    descriptors_of,
+    megabytes,
+    memory_of,
+    milliseconds,
+)
+from bench.hostile import HEAD, KINDS, held
+from bench.traffic import Tally, exchange, for_seconds, get, post, read_answer, steady
+from tests.running import Service, running_service
+
+UPLOAD_BYTES = 50_000_000
+
+
+async def hostile(scale: float) -> list[Figure]:
+    """Hold 1,000 hostile connections of each kind, and probe."""
+    figures = []
+    for workers, count in (("1", 1_000), ("2", 3_000)):
+        for name, kind in KINDS.items():
+            with running_service(**QUIET, WEB_CONCURRENCY=workers) as service:
+                async with held(service.port, kind, int(count * scale)):
+                    await asyncio.sleep(3 * scale)
+                    probes = await steady(
+                        service.port, 20, for_seconds(max(1, 10 * scale)), get("/system/live")
+                    )
+            sent = sum(probes.outcomes.values())
+            p99 = probes.percentile(0.99)
+            figures.append(
+                Figure(
+                    f"{int(count * scale)} {name}, {workers} worker(s)",
+                    probes.outcomes["200"] == sent and p99 < 0.1,
+                    f"{probes.outcomes['200'] / sent:.0%}, p99 {milliseconds(p99)}",
+                    "100 %, p99 under 100 ms",
+                    {"outcomes": dict(probes.outcomes), "p99": p99, "max": max(probes.seconds)},
+                )
+            )
+    return figures
+
+
+async def crowd(scale: float) -> list[Figure]:
+    """Open more connections than the worker admits, and probe."""
+    arguments = f"--worker-connections {int(1_000 * scale)}"
+    with running_service(**QUIET, GUNICORN_CMD_ARGS=arguments) as service:
+        async with held(service.port, KINDS["idle"], int(2_000 * scale)):
+            probes = await steady(service.port, 20, for_seconds(12 * scale), get("/system/live"))
+    sent = sum(probes.outcomes.values())
+    worst = max(probes.seconds)
+    return [
+        Figure(
+            "twice the connections that the worker admits",
+            probes.outcomes["200"] == sent,
+            f"{probes.outcomes['200'] / sent:.0%}, slowest {milliseconds(worst)}",
+            "no probe shut out for over 10 s",
+            {"outcomes": dict(probes.outcomes), "max": worst},
+        )
+    ]
+
+
+async def deadlines(_scale: float) -> list[Figure]:
+    """Never finish a request, and see when it ends."""
+
+    async def unfinished(port: int, sent: bytes) -> tuple[int, float]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        began = time.perf_counter()
+        writer.write(sent)
+        status, _ = await read_answer(reader)
+        writer.close()
+        return status, time.perf_counter() - began
+
+    beginnings = [
+        b"GET",
+        b"GET / HTTP/1.1\r\nHost: a\r\n",
+        HEAD + b"Content-Length: 9\r\n\r\na",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\na",
+    ]
+    with running_service(**QUIET) as service:
+        ends = await asyncio.gather(*(unfinished(service.port, sent) for sent in beginnings))
+    longest = max(seconds for _, seconds in ends)
+    return [
+        Figure(
+            "a request that does not arrive whole",
+            {status for status, _ in ends} == {408} and longest < 10.5,
+            f"408 after {longest:.2f} s",
+            "408 after 10 s",
+            {"ends": ends},
+        )
+    ]
+
+
+async def uploads(_scale: float) -> list[Figure]:
+    """Upload eight bodies of 50 MB at once."""
+
+    async def upload(port: int, chunked: bool) -> int:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        coding = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % UPLOAD_BYTES
+        writer.write(HEAD + coding + b"\r\n\r\n")
+        block = bytes(100_000)
+        with suppress(OSError):
+            for _ in range(UPLOAD_BYTES // len(block)):
+                writer.write(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
+                await writer.drain()
+        status, _ = await read_answer(reader)
+        writer.close()
+        return status
+
+    with running_service(**QUIET) as service:
+        await exchange(service.port, post())
+        before = sum(memory_of(service))
+        peak = before
+        sending = asyncio.gather(*(upload(service.port, number % 2 == 1) for number in range(8)))
+        while not sending.done():
+            peak = max(peak, sum(memory_of(service)))
+            await asyncio.sleep(0.01)
+        statuses = await sending
+    return [
+        Figure(
+            "eight uploads of 50 MB at once",
+            set(statuses) == {413} and peak - before < 20e6,
+            f"{statuses.count(413)} of 8 got 413, memory up by {megabytes(peak - before)}",
+            "413 for each, at most 20 MB more",
+            {"statuses": statuses, "before": before, "peak": peak},
+        )
+    ]
+
+
+async def blocked(scale: float) -> list[Figure]:
+    """Block a view and a readiness check, and ask for everything else meanwhile."""
+    with running_service(f"{CONFIG} bench.blocking:app", **QUIET) as service:
+        await exchange(service.port, post())
+        blocking = [
+            asyncio.create_task(Tally().note(exchange(service.port, get(path))))
+            for path in ["/block"] * 20 + ["/system/ready"] * 5
+        ]
+        tallies = await asyncio.gather(
+            *(
+                steady(service.port, 20, for_seconds(max(2, 6 * scale)), request)
+                for request in (post(), get("/system/live"), get("/api/v1/health"))
+            )
+        )
+        for task in blocking:
+            task.cancel()
+    worst = max(max(tally.seconds) for tally in tallies)
+    outcomes = {name for tally in tallies for name in tally.outcomes}
+    return [
+        Figure(
+            "20 views that block for 5 s and a check that hangs",
+            outcomes == {"200"} and worst < 0.1,
+            f"slowest other answer {milliseconds(worst)}",
+            "none later than 100 ms",
+            {"outcomes": sorted(outcomes), "max": worst},
+        )
+    ]
+
+
+MIXED = [
+    *[post()] * 6,
+    post(b'{"ping":1}'),
+    post(b'{"ping":"a","ping":"b"}'),
+    post(b"nonsense"),
+    post(b"[" * 500),
+    post(b'{"ping":"' + b"x" * 60_000 + b'"}'),
+    get("/system/live"),
+    get("/system/version"),
+    get("/openapi.json"),
+    get("/nowhere"),
+    get("/" + "a" * 3_000),
+    b"GET / HTTP/1.1\r\n\r\n",
+    b"\x00\x01\x02\r\n\r\n",
+    b"GET /\r\n",
+    HEAD + b"Content-Length: 99999999\r\n\r\n",
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+]
+
+
+async def mixed(scale: float) -> list[Figure]:
+    """Send a million requests of every sort, and watch memory and descriptors."""
+    total = int(1_000_000 * scale)
+    statuses: Tally = Tally()
+    with running_service(**QUIET, WEB_CONCURRENCY="1") as service:
+        await _send_mixed(service, total // 20, statuses)
+        warm, files = memory_of(service)[0], descriptors_of(service)[0]
+        for _ in range(19):
+            await _send_mixed(service, total // 20, statuses)
+        await asyncio.sleep(6)
+        growth = memory_of(service)[0] / warm - 1
+        leaked = descriptors_of(service)[0] - files
+        records = service.log_records()
+    faults = sum(count for name, count in statuses.outcomes.items() if name[0] == "5")
+    lost = statuses.lost
+    tracebacks = sum("traceback" in record for record in records)
+    return [
+        Figure(
+            f"{total:,} mixed requests",
+            not (faults or tracebacks or lost or leaked > 0) and growth < 0.1,
+            f"{faults} 5xx, {lost} lost, {tracebacks} tracebacks, memory {growth:+.1%}, "
+            f"descriptors {leaked:+d}",
+            "no 5xx, no traceback, memory flat within 10 %, none leaked",
+            {"outcomes": dict(statuses.outcomes), "warm": warm, "growth": growth},
+        )
+    ]
+
+
+async def _send_mixed(service: Service, count: int, tally: Tally, clients: int = 20) -> None:
+    chooser = random.Random(count)
+
+    async def client() -> None:
+        sent = 0
+        while sent < count // clients:
+            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+            try:
+                while sent < count // clients:
+                    sent += 1
+                    writer.write(chooser.choice(MIXED))
+                    status, _ = await asyncio.wait_for(read_answer(reader), 10)
+                    tally.outcomes[str(status)] += 1
+            except (asyncio.IncompleteReadError, OSError):
+                pass  # the connection of a request that was refused
+            finally:
+                writer.close()
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+
+
+async def dead_logs(_scale: float) -> list[Figure]:
+    """Run with a log that nobody reads, that is gone, and that is full."""
+    figures = []
+    for name, redirection in {
+        "a log stream that blocks": "| sleep 60",
+        "a log stream that is gone": "| true",
+        "a full disk": "> /dev/full",
+    }.items():
+        command = f"sh -c '{CONFIG} wsgi:app {redirection}'"
+        with running_service(command) as service:
+            for _ in range(400):
+                await exchange(service.port, post())
+            answered = await steady(service.port, 100, for_seconds(2))
+            status, body = await exchange(service.port, get("/smoke-test"))
+        healthy = set(answered.outcomes) == {"200"}
+        figures.append(
+            Figure(
+                name,
+                healthy and status == 503 and b"logging-broken" in body,
+                f"pings {dict(answered.outcomes)}, GET /smoke-test {status}",
+                "pings answered, GET /smoke-test 503 logging-broken",
+                {"outcomes": dict(answered.outcomes), "smoke_test": status},
+            )
+        )
+    return figures

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
+import subprocess
 import sys
 
 import click
@@ -13,7 +15,7 @@ from petsage.client.exchange import Client
 from petsage.client.fact import Fact
 from petsage.client.interrupts import Interrupts
 from petsage.client.open_loop import Due
-from petsage.client.output import Output
+from petsage.client.output import Output, wants_colour
 from petsage.client.ping import Marks, ping
 from petsage.client.relay import Relay
 from petsage.client.rollout import Plan, rollout
@@ -57,18 +59,18 @@ def run(
     context = trusted(target, cacert)
     _check_rate(rate, timeout, deadline)
     _check_command(command)
-    sink = Output(output, form, quiet=quiet)
+    sink = Output(output, form, quiet=quiet, colour=wants_colour(sys.stdout, os.environ))
     client, marks = Client(target, context), Marks()
 
     def send(due: Due) -> Fact:
         expect = marks.unborne_release() if due.control else expected
         return ping(client, marks, expect=expect, timeout=timeout, due=due.at)
 
-    live = sys.stderr.isatty()
+    live = sys.stderr is not None and sys.stderr.isatty()
     progress = RolloutProgress(None if quiet else sys.stderr, live=live, rate=rate)
     relay = deploy = None
     if command:
-        own = sys.stderr.fileno()
+        own = subprocess.DEVNULL if sys.stderr is None else sys.stderr.fileno()
         relay = Relay(progress.say_above, own) if live and not quiet else None
         deploy = Deploy(command, relay.side if relay else own)
         interrupts.at_last = deploy.kill

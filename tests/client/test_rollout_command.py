@@ -7,7 +7,6 @@ import os
 import pty
 import re
 import select
-import shlex
 import signal
 import socket
 import subprocess
@@ -269,27 +268,6 @@ def test_a_fault_of_usage_is_2_before_the_first_ping(
     done = petsage("rollout", *(one.format(url=service.url) for one in arguments))
     assert (done.code, done.out, service.requests) == (2, "", [])
     assert "Error" in done.err
-
-
-def examples() -> list[str]:
-    text = petsage("rollout", "--help").out
-    found = re.findall(r"^ +(petsage rollout .*)$", text.split("Examples:")[1], re.MULTILINE)
-    assert found
-    return found
-
-
-@pytest.mark.parametrize("number", range(5))
-def test_the_examples_of_the_help_run(service: Running, tmp_path: Path, number: int) -> None:
-    lines = examples()
-    assert len(lines) == 5
-    line = lines[number].replace("https://app.example", service.url)
-    line = line.replace("git push heroku main", "true").replace("timeline.html", "a.html")
-    words = shlex.split(line)[1:]
-    done = subprocess.run(
-        [*COMMAND, *words], cwd=tmp_path, env=environment(), capture_output=True, timeout=60
-    )
-    assert (done.returncode, b"Error" in done.stderr) == (0, False)
-    assert Path(tmp_path, "a.html").exists() == ("a.html" in line)
 
 
 def test_quiet_says_nothing_but_the_commands_own_words(service: Running) -> None:

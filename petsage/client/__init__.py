@@ -11,5 +11,6 @@
     deploy      the command inside              relay       its words above the live line
     cli         the command line                interrupts  SIGINT, SIGTERM and SIGHUP
 
-`ping`, `refuse`, `smoke_test` and `rollout` are functions of the rooms of those names, and return plain data.
+`ping`, `refuse`, `smoke_test` and `rollout` are functions of the rooms of those names, and return
+plain data.
 """

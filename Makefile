@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check soak lock clean
+.PHONY: help run test check demo soak lock clean
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
 
@@ -21,6 +21,9 @@ check: $(VENV)/dev ## format, lint, types, known holes of dependencies
 
 soak: $(VENV)/dev ## measure what the service holds out against (SCALE=0.1 for a tenth of it)
 	@$(BIN)/python -m bench.soak --scale $(or $(SCALE),1)
+
+demo: $(VENV)/run ## watch a rolling deploy behind HAProxy; leaves its timeline in rollout.html
+	@$(BIN)/python deploy/rolling.py demo
 
 lock: $(VENV)/dev ## pin requirements.txt and requirements-dev.txt anew from setup.cfg
 	$(BIN)/python -m tests.locks --upgrade

@@ -12,7 +12,7 @@ import click
 
 from petsage import __version__
 from petsage.client.interrupts import EXIT_CODE, Interrupted, Interrupts
-from petsage.client.options import common_options, release, seconds, seconds_or_none
+from petsage.client.options import common_options, release, seconds, seconds_if_any, seconds_or_none
 
 INTERNAL_FAULT = 70  # EX_SOFTWARE of sysexits.h: no verdict, so none of the codes below 10.
 
@@ -112,6 +112,88 @@ def smoke_test_command(interrupts: Interrupts, /, url: str, **options: Any) -> i
     from petsage.client.smoke_test_command import run
 
     return run(interrupts, url, **options)
+
+
+@cli.command(
+    name="rollout",
+    epilog="""\b
+Examples:
+  petsage rollout https://app.example --expect-release v43
+  petsage rollout https://app.example --expect-release v43 -- git push heroku main
+  petsage rollout https://app.example --expect-release v43 --rate 50 --max-gap 0.5
+  petsage rollout https://app.example --expect-release v43 --output timeline.html
+  petsage rollout https://app.example --expect-release v43 --deadline 300 --max-failures 3 -q
+""",
+)
+@click.argument("url")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND ...]")
+@click.option(
+    "--expect-release",
+    "expected",
+    metavar="R",
+    required=True,
+    callback=release,
+    help="The release, or seven hex digits or more of the commit, that is to take over.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.1, 1_000),
+    default=10.0,
+    show_default=True,
+    help="Pings a second, whatever the answers do.",
+)
+@click.option(
+    "--consecutive",
+    metavar="N",
+    type=click.IntRange(1, 100_000),
+    default=20,
+    show_default=True,
+    help="Right answers in a row, by due time, that end the watch.",
+)
+@click.option(
+    "--deadline",
+    type=float,
+    metavar="SECONDS",
+    callback=seconds,
+    default=900.0,
+    show_default=True,
+    help="How long to send pings at most.",
+)
+@click.option(
+    "--max-failures",
+    metavar="N",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Pings that may fail.",
+)
+@click.option(
+    "--max-gap",
+    type=float,
+    metavar="SECONDS",
+    callback=seconds_if_any,
+    help="The longest time between two successes.",
+)
+@click.option(
+    "--max-latency",
+    type=float,
+    metavar="SECONDS",
+    callback=seconds_if_any,
+    help="The longest time from a ping's due moment to its answer.",
+)
+@common_options
+@click.pass_obj
+def rollout_command(
+    interrupts: Interrupts, /, url: str, command: tuple[str, ...], **options: Any
+) -> int:
+    """Watch the new release take over at URL, and prove that nobody noticed the switch.
+
+    Start it before the deploy, or let it run the deploy itself: COMMAND is started once the
+    service is seen to answer, and its output goes to stderr.
+    """
+    from petsage.client.rollout_command import run
+
+    return run(interrupts, url, command, **options)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -72,14 +72,16 @@ class Tally:
         if fact.names_release or not control:
             self._count_release(fact)
 
-    def _count_release(self, fact: Fact) -> None:
+    def release_of(self, fact: Fact) -> str:
+        """Return the name that an answer's release is filed under."""
         name = fact.release or fact.commit
         if name is None and fact.mismatch:
             name = HIDDEN_OTHER
+        return name or self.expected or HIDDEN
+
+    def _count_release(self, fact: Fact) -> None:
         seen = fact.due_at + fact.latency_s
-        release = self.releases.setdefault(
-            name or self.expected or HIDDEN, ReleaseCount(seen, seen)
-        )
+        release = self.releases.setdefault(self.release_of(fact), ReleaseCount(seen, seen))
         release.first_seen = min(release.first_seen, seen)
         release.last_seen = max(release.last_seen, seen)
         release.latencies.append(fact.latency_s)

@@ -40,7 +40,8 @@ $(BIN)/python:
 $(VENV)/run: requirements.txt setup.cfg pyproject.toml | $(BIN)/python
 	@echo "Setting up $(VENV) (once) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@# setuptools warns that an editable installation is one.
+	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 $(VENV)/dev: $(VENV)/run requirements-dev.txt

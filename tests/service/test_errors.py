@@ -6,6 +6,7 @@ from io import BytesIO
 import pytest
 from flask import abort, redirect
 from flask.testing import FlaskClient
+from flask_smorest import abort as smorest_abort
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -138,6 +139,16 @@ def test_an_abort_of_a_feature_keeps_its_status_and_headers(client: FlaskClient)
     answer = client.get("/teapot")
     assert (answer.status_code, answer.json["status"]) == (418, 418)
     assert answer.content_type == "application/problem+json"
+
+
+def test_what_a_feature_says_of_its_error_is_told(client: FlaskClient) -> None:
+    app = client.application
+    app.add_url_rule("/plain", "plain", lambda: abort(404, "No such pet."))
+    app.add_url_rule("/smorest", "smorest", lambda: smorest_abort(409, message="Rex is taken."))
+    app.add_url_rule("/broken", "broken", lambda: abort(500, "s3cret"))
+    assert client.get("/plain").json["detail"] == "No such pet."
+    assert client.get("/smorest").json["detail"] == "Rex is taken."
+    assert "s3cret" not in client.get("/broken").text
 
 
 def test_a_redirect_of_a_feature_is_left_alone(client: FlaskClient) -> None:

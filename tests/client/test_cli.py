@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from petsage.client.cli import INTERNAL_FAULT
 from petsage.client.progress import Progress
 from petsage.client.tally import Tally
-from petsage.client.verdict import Row
+from petsage.client.verdict import ExitCode, Row
 from tests.client.runs import COMMAND, ROOT, environment, petsage
 from tests.client.servers import Instance, Running, http, serving
 
@@ -99,6 +100,27 @@ def test_help_is_there(arguments: list[str]) -> None:
     assert (done.code, done.err) == (0, "")
     assert "Usage: petsage" in done.out
     assert max(map(len, done.out.splitlines())) <= 96
+
+
+def test_help_shows_a_line_for_each_exit_code() -> None:
+    shown = petsage("--help").out
+    codes = [int(code) for code in re.findall(r"^ +([0-9]+)  [a-z]", shown, re.M)]
+    assert codes == sorted([*ExitCode, INTERNAL_FAULT])
+    assert "\\b" not in shown
+
+
+@pytest.mark.parametrize("target", ["2> /dev/full", "2>&1 | true", "2>&-"])
+def test_a_fault_of_usage_is_2_also_where_nobody_can_be_told(target: str) -> None:
+    script = f"{shlex.join([*COMMAND, 'smoke-test', '--nope'])} {target}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, env=environment())
+    assert (done.returncode, done.stderr) == (2, b"")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["smoke-test", "--help"]], ids=" ".join)
+def test_help_that_nobody_reads_to_its_end_is_no_verdict(arguments: list[str]) -> None:
+    script = f"{shlex.join([*COMMAND, *arguments])} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, env=environment())
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_quiet_says_nothing_but_one_line_where_it_fails(service: Running) -> None:

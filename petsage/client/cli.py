@@ -215,17 +215,18 @@ def exit_status(arguments: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt, Interrupted):
         return EXIT_CODE
     except SystemExit:
-        # Help whose reader has gone; click makes it a 1, which is a verdict here. No run comes here.
-        return 0
+        # Help whose reader has gone. Click makes it a 1; that, and 0 too, would be a verdict here.
+        return INTERNAL_FAULT
     except Exception as fault:
         where = fault.__traceback__
         while where and where.tb_next:
             where = where.tb_next
         place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "?"
-        click.echo(
-            f"petsage: internal fault, no verdict: {type(fault).__name__}: {fault} ({place}). "
-            "Please report it.",
-            err=True,
-        )
+        with contextlib.suppress(OSError):
+            click.echo(
+                f"petsage: internal fault, no verdict: {type(fault).__name__}: {fault} ({place}). "
+                "Please report it.",
+                err=True,
+            )
         return INTERNAL_FAULT
     return int(status or 0)

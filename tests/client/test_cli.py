@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import shlex
+import socket
 import statistics
 import subprocess
 import sys
@@ -21,8 +22,9 @@ from petsage.client.cli import INTERNAL_FAULT
 from petsage.client.progress import Progress
 from petsage.client.tally import Tally
 from petsage.client.verdict import ExitCode, Row
+from tests.client.facts import NEW
 from tests.client.runs import COMMAND, ROOT, environment, petsage
-from tests.client.servers import Instance, Running, http, serving
+from tests.client.servers import Instance, Received, Running, http, serving
 
 PETSAGE = Instance()
 
@@ -140,6 +142,18 @@ def test_quiet_says_nothing_but_one_line_where_it_fails(service: Running) -> Non
     assert re.fullmatch(r"petsage: other-release: .+\n", failed.err)
 
 
+def test_quiet_says_the_sentence_of_the_verdict() -> None:
+    def old_then_lax(request: Received, _: socket.socket) -> bytes:
+        if request.body == b"{}":
+            return PETSAGE.problem(request, "release-mismatch")
+        return PETSAGE.pong(request, "x") if b"null" in request.body else PETSAGE(request)
+
+    with serving(old_then_lax) as server:
+        done = petsage("smoke-test", server.url, "-q")
+    assert done.code == 1
+    assert done.err.startswith("petsage: wrong: Refusal 'null': 422 validation-error was due;")
+
+
 def test_output_holds_the_report_and_stdout_shows_it_as_text(
     service: Running, tmp_path: Path
 ) -> None:
@@ -213,6 +227,17 @@ def test_progress_is_a_plain_line_now_and_then_elsewhere() -> None:
         progress(tally, row, "503 from something before PetSage")
     waiting = "0 pings, waiting for the first right answer, 503 from something before PetSage"
     assert said.getvalue() == f"petsage: 10 s, {waiting}\npetsage: 20 s, {waiting}\n"
+
+
+def test_progress_tells_how_many_instances_stand_in_the_row() -> None:
+    said, now = io.StringIO(), [0.0]
+    progress = Progress(said, live=True, clock=lambda: now[0])
+    row = Row(None, 2, 3)
+    for _ in range(5):
+        row.add(NEW)
+    now[0] = 1.0
+    progress(Tally(None), row, "")
+    assert said.getvalue() == "\r\x1b[K1 s, 0 pings, 5 of 2 in a row, 1 of 3 instances"
 
 
 def test_what_a_server_says_can_not_colour_the_terminal() -> None:

@@ -5,6 +5,7 @@ Only click is loaded at once; the rest comes with the command that needs it.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any, NoReturn
 
@@ -17,24 +18,26 @@ from petsage.client.options import common_options, release, seconds, seconds_if_
 INTERNAL_FAULT = 70  # EX_SOFTWARE of sysexits.h: no verdict, so none of the codes below 10.
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
+    epilog="""\b
+Exit codes, the same for every command:
+    0  passed
+    1  answered, but wrongly: contract broken, redirect, not PetSage
+    2  usage
+    3  unreachable until the deadline: DNS, refused, TLS, timeout, a proxy's 5xx
+    4  only another release answered until the deadline
+    5  mixed: another release too, or fewer instances than asked for
+    6  the log line did not arrive
+    7  the rollout went over its budget
+    8  the command that a rollout ran failed
+   70  a fault of petsage itself, without a verdict
+  130  interrupted; the report of what was seen is still written
+""",
+)
 @click.version_option(__version__, prog_name="petsage", message="%(prog)s %(version)s")
 def cli() -> None:
-    r"""Ask a deployed PetSage service whether the new release is there, everywhere and strictly.
-
-    \b
-    Exit codes, the same for every command:
-        0  passed
-        1  answered, but wrongly: contract broken, redirect, not PetSage
-        2  usage
-        3  unreachable until the deadline: DNS, refused, TLS, timeout, a proxy's 5xx
-        4  only another release answered until the deadline
-        5  mixed: another release too, or fewer instances than asked for
-        6  the log line did not arrive
-        7  the rollout went over its budget
-        8  the command that a rollout ran failed
-      130  interrupted; the report of what was seen is still written
-    """
+    """Ask a deployed PetSage service whether the new release is there, everywhere and strictly."""
 
 
 @cli.command(
@@ -206,21 +209,24 @@ def exit_status(arguments: list[str] | None = None) -> int:
     try:
         status = cli.main(arguments, prog_name="petsage", standalone_mode=False, obj=Interrupts())
     except click.ClickException as fault:
-        fault.show()
+        with contextlib.suppress(OSError):
+            fault.show()
         return fault.exit_code
     except (click.Abort, KeyboardInterrupt, Interrupted):
         return EXIT_CODE
-    except BrokenPipeError:
-        return 0
+    except SystemExit:
+        # Help whose reader has gone. Click makes it a 1; that, and 0 too, would be a verdict here.
+        return INTERNAL_FAULT
     except Exception as fault:
         where = fault.__traceback__
         while where and where.tb_next:
             where = where.tb_next
         place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "?"
-        click.echo(
-            f"petsage: internal fault, no verdict: {type(fault).__name__}: {fault} ({place}). "
-            "Please report it.",
-            err=True,
-        )
+        with contextlib.suppress(OSError):
+            click.echo(
+                f"petsage: internal fault, no verdict: {type(fault).__name__}: {fault} ({place}). "
+                "Please report it.",
+                err=True,
+            )
         return INTERNAL_FAULT
     return int(status or 0)

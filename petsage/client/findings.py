@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from petsage import contract
 from petsage.client.fact import Fact
 from petsage.client.logs import LogFinding
 from petsage.client.refusals import Refused
@@ -46,13 +47,11 @@ def row_problems(row: Row, tally: Tally, last: Fact | None, wait: float) -> list
     if not tally.answered:
         return [_never_answered(last, within)]
     if row.waiting and tally.releases:
-        seen = ", ".join(sorted(tally.releases))
-        return [
-            (
-                ExitCode.OTHER_RELEASE,
-                f"{row.expected} did not answer {within}; another release did: {seen}.",
-            )
-        ]
+        seen = ", ".join(name for name, _ in tally.most_seen)
+        sentence = f"{row.expected} did not answer {within}; another release did: {seen}."
+        if contract.UNKNOWN_RELEASE in tally.releases:
+            sentence += " The service does not know its release: set PETSAGE_RELEASE there."
+        return [(ExitCode.OTHER_RELEASE, sentence)]
     if row.waiting:
         detail = tally.last_failure.detail if tally.last_failure else "it never answered rightly"
         return [(ExitCode.WRONG, f"PetSage never answered rightly {within}: {detail}.")]
@@ -112,11 +111,14 @@ def _row_cut_short(row: Row, last: Fact | None, within: str) -> Iterable[Problem
 
 def refusal_problems(refusals: list[Refused]) -> list[Problem]:
     """Return what was not refused as it must be."""
+
+    def code(refusal: Refused) -> ExitCode:
+        if refusal.unreachable:
+            return ExitCode.UNREACHABLE
+        return ExitCode.MIXED if refusal.mismatch else ExitCode.WRONG
+
     return [
-        (
-            ExitCode.MIXED if refusal.mismatch else ExitCode.WRONG,
-            f"Refusal {refusal.name!r}: {refusal.expected} was due, {refusal.got} came.",
-        )
+        (code(refusal), f"Refusal {refusal.name!r}: {refusal.shortfall}.")
         for refusal in refusals
         if refusal.passed is False
     ]
@@ -147,7 +149,7 @@ def warnings(
             "another release, or something else, still answered meanwhile."
         )
     if row.expected is None and len(tally.releases) > 1:
-        named = ", ".join(f"{name} {one.count}" for name, one in tally.releases.items())
+        named = ", ".join(f"{name} {one.count}" for name, one in tally.most_seen)
         yield f"Answers came from more than one release: {named}. Use --expect-release."
     yield from answer_warnings(tally)
     for refusal in refusals:

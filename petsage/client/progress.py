@@ -92,6 +92,8 @@ class Progress(Speaker):
         waiting = "waiting for the first right answer"
         where = waiting if row.waiting else f"{row.reached} of {row.needed} in a row"
         parts = [f"{self.elapsed_s:.0f} s", f"{tally.sent} pings", where]
+        if row.instances_asked and not row.waiting:
+            parts.append(f"{len(row.instances)} of {row.instances_asked} instances")
         if row.breaks:
             parts.append(f"{row.breaks} breaks")
         if doing:

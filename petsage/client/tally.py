@@ -11,6 +11,7 @@ from petsage.client.fact import Fact
 # How an answer is filed that names no release: any, or another one than was asked for.
 HIDDEN = "(hidden)"
 HIDDEN_OTHER = "(hidden, another)"
+MOST_SHOWN = 8
 
 
 @dataclass(slots=True)
@@ -55,6 +56,12 @@ class Tally:
     def answered(self) -> bool:
         """Whether PetSage has answered at all, however wrongly."""
         return bool(self.workers)
+
+    @property
+    def most_seen(self) -> list[tuple[str, ReleaseCount]]:
+        """The releases that answered most, as many as people read, in the order they came."""
+        ranked = sorted(self.releases.items(), key=lambda named: -named[1].count)
+        return sorted(ranked[:MOST_SHOWN], key=lambda named: named[1].first_seen)
 
     def add(self, fact: Fact, *, control: bool = False) -> None:
         """Count one fact. A `control` ping's answer speaks for a release only where it names it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from petsage.client.outcome import Outcome
@@ -42,7 +41,7 @@ def value(outcome: Outcome) -> dict[str, Any]:
             "excluded_share": row.excluded_share,
         },
         "refusals": [
-            {name: part for name, part in asdict(refusal).items() if name != "mismatch"}
+            {name: getattr(refusal, name) for name in ("name", "passed", "expected", "got")}
             for refusal in outcome.refusals
         ],
         "log": log and {"found": log.found, "late_s": log.late_s, "whole": log.whole},

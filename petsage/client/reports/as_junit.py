@@ -26,8 +26,8 @@ def render(outcome: Outcome) -> str:
             suite, "testcase", classname=f"{kind}.refusals", name=refusal.name, time="0"
         )
         if refusal.passed is False:
-            told = f"{refusal.expected} was due, {refusal.got} came"
-            ET.SubElement(case, "failure", message=told, type="refusal").text = told
+            told = ET.SubElement(case, "failure", message=refusal.shortfall, type="refusal")
+            told.text = refusal.shortfall
         elif refusal.passed is None:
             ET.SubElement(case, "skipped", message=f"not put to PetSage: {refusal.got}")
     cases = suite.findall("testcase")

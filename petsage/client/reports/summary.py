@@ -9,6 +9,7 @@ from petsage.client.findings import counted
 from petsage.client.outcome import Outcome
 from petsage.client.reports import rollout_summary
 from petsage.client.rollout_outcome import RolloutOutcome
+from petsage.client.tally import MOST_SHOWN
 from petsage.client.verdict import ExitCode
 
 NEXT_STEPS = {
@@ -69,7 +70,7 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
             f"{tally.sent} sent, {tally.ok} ok" + (f", failed: {failed}" if failed else ""),
         )
     ]
-    for name, one in tally.releases.items():
+    for name, one in tally.most_seen:
         times = one.percentiles()
         pairs.append(
             (
@@ -78,6 +79,8 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
                 f"p95 {milliseconds(times['p95'])} ms, max {milliseconds(times['max'])} ms",
             )
         )
+    if unshown := len(tally.releases) - len(tally.most_seen):
+        pairs.append(("releases", f"{unshown} more"))
     if isinstance(outcome, RolloutOutcome):
         pairs += rollout_summary.figures(outcome)
     if tally.instances:
@@ -127,7 +130,7 @@ def instant(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _most(counts: Counter[str], shown: int = 8) -> str:
+def _most(counts: Counter[str], shown: int = MOST_SHOWN) -> str:
     named = [f"{name} {count}" for name, count in counts.most_common(shown)]
     more = len(counts) - shown
     return ", ".join(named + ([f"and {more} more"] if more > 0 else []))

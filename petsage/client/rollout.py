@@ -116,6 +116,7 @@ class _Watch:
             self._count(ended)
             for one in self._loop.in_turn():
                 self._feed(one)
+        self._outcome.in_flight = self._loop.in_flight
         if self._deploy and self._deploy.look():
             self._row_from = time.monotonic()
         self._progress(self._outcome, ended.fact if ended else None)
@@ -196,10 +197,7 @@ def rollout(
         outcome.problems += findings.row_and_command_problems(outcome, watch.last, plan.deadline)
     outcome.problems += findings.budget_problems(outcome, plan.budget)
     outcome.warnings += findings.warnings(
-        outcome,
-        most_late_s=watch.most_late_s,
-        paused_s=loop.paused_s,
-        in_flight=loop.in_flight,
+        outcome, most_late_s=watch.most_late_s, paused_s=loop.paused_s
     )
     outcome.elapsed_s = time.monotonic() - started
     return outcome

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check demo lock clean
+.PHONY: help run test check demo soak lock clean
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
 
@@ -13,10 +13,14 @@ run: $(VENV)/run ## start the service exactly as the Procfile does (PORT, 8000 b
 test: $(VENV)/dev ## run the tests
 	@$(BIN)/python -m pytest
 
-check: $(VENV)/dev ## format, lint, types
+check: $(VENV)/dev ## format, lint, types, known holes of dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.audit
+
+soak: $(VENV)/dev ## measure what the service holds out against (SCALE=0.1 for a tenth of it)
+	@$(BIN)/python -m bench.soak --scale $(or $(SCALE),1)
 
 demo: $(VENV)/run ## watch a rolling deploy behind HAProxy; leaves its timeline in rollout.html
 	@$(BIN)/python deploy/rolling.py demo
@@ -36,7 +40,8 @@ $(BIN)/python:
 $(VENV)/run: requirements.txt setup.cfg pyproject.toml | $(BIN)/python
 	@echo "Setting up $(VENV) (once) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@# setuptools warns that an editable installation is one.
+	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 $(VENV)/dev: $(VENV)/run requirements-dev.txt

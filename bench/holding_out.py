@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from contextlib import suppress
 
@@ -11,14 +10,13 @@ from bench.figures import (
     CONFIG,
     QUIET,
     Figure,
-    descriptors_of,
     megabytes,
     memory_of,
     milliseconds,
 )
 from bench.hostile import HEAD, KINDS, held
 from bench.traffic import Tally, exchange, for_seconds, get, post, read_answer, steady
-from tests.running import Service, running_service
+from tests.running import running_service
 
 UPLOAD_BYTES = 50_000_000
 
@@ -27,9 +25,9 @@ async def hostile(scale: float) -> list[Figure]:
     """Hold 1,000 hostile connections of each kind, and probe."""
     figures = []
     for workers, count in (("1", 1_000), ("2", 3_000)):
-        for name, kind in KINDS.items():
+        for name in KINDS:
             with running_service(**QUIET, WEB_CONCURRENCY=workers) as service:
-                async with held(service.port, kind, int(count * scale)):
+                async with held(service.port, name, int(count * scale)):
                     await asyncio.sleep(3 * scale)
                     probes = await steady(
                         service.port, 20, for_seconds(max(1, 10 * scale)), get("/system/live")
@@ -52,7 +50,7 @@ async def crowd(scale: float) -> list[Figure]:
     """Open more connections than the worker admits, and probe."""
     arguments = f"--worker-connections {int(1_000 * scale)}"
     with running_service(**QUIET, GUNICORN_CMD_ARGS=arguments) as service:
-        async with held(service.port, KINDS["idle"], int(2_000 * scale)):
+        async with held(service.port, "idle", int(2_000 * scale)):
             probes = await steady(service.port, 20, for_seconds(12 * scale), get("/system/live"))
     sent = sum(probes.outcomes.values())
     worst = max(probes.seconds)
@@ -161,75 +159,6 @@ async def blocked(scale: float) -> list[Figure]:
             {"outcomes": sorted(outcomes), "max": worst},
         )
     ]
-
-
-MIXED = [
-    *[post()] * 6,
-    post(b'{"ping":1}'),
-    post(b'{"ping":"a","ping":"b"}'),
-    post(b"nonsense"),
-    post(b"[" * 500),
-    post(b'{"ping":"' + b"x" * 60_000 + b'"}'),
-    get("/system/live"),
-    get("/system/version"),
-    get("/openapi.json"),
-    get("/nowhere"),
-    get("/" + "a" * 3_000),
-    b"GET / HTTP/1.1\r\n\r\n",
-    b"\x00\x01\x02\r\n\r\n",
-    b"GET /\r\n",
-    HEAD + b"Content-Length: 99999999\r\n\r\n",
-    HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
-]
-
-
-async def mixed(scale: float) -> list[Figure]:
-    """Send a million requests of every sort, and watch memory and descriptors."""
-    total = int(1_000_000 * scale)
-    statuses: Tally = Tally()
-    with running_service(**QUIET, WEB_CONCURRENCY="1") as service:
-        await _send_mixed(service, total // 20, statuses)
-        warm, files = memory_of(service)[0], descriptors_of(service)[0]
-        for _ in range(19):
-            await _send_mixed(service, total // 20, statuses)
-        await asyncio.sleep(6)
-        growth = memory_of(service)[0] / warm - 1
-        leaked = descriptors_of(service)[0] - files
-        records = service.log_records()
-    faults = sum(count for name, count in statuses.outcomes.items() if name[0] == "5")
-    lost = statuses.lost
-    tracebacks = sum("traceback" in record for record in records)
-    return [
-        Figure(
-            f"{total:,} mixed requests",
-            not (faults or tracebacks or lost or leaked > 0) and growth < 0.1,
-            f"{faults} 5xx, {lost} lost, {tracebacks} tracebacks, memory {growth:+.1%}, "
-            f"descriptors {leaked:+d}",
-            "no 5xx, no traceback, memory flat within 10 %, none leaked",
-            {"outcomes": dict(statuses.outcomes), "warm": warm, "growth": growth},
-        )
-    ]
-
-
-async def _send_mixed(service: Service, count: int, tally: Tally, clients: int = 20) -> None:
-    chooser = random.Random(count)
-
-    async def client() -> None:
-        sent = 0
-        while sent < count // clients:
-            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
-            try:
-                while sent < count // clients:
-                    sent += 1
-                    writer.write(chooser.choice(MIXED))
-                    status, _ = await asyncio.wait_for(read_answer(reader), 10)
-                    tally.outcomes[str(status)] += 1
-            except (asyncio.IncompleteReadError, OSError):
-                pass  # the connection of a request that was refused
-            finally:
-                writer.close()
-
-    await asyncio.gather(*(client() for _ in range(clients)))
 
 
 async def dead_logs(_scale: float) -> list[Figure]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import cast
 
 from bench.traffic import get, post
 
@@ -14,29 +16,20 @@ HEAD = b"POST /system/smoke-test HTTP/1.1\r\nHost: a\r\nContent-Type: applicatio
 DRIP_SECONDS = 1.0
 
 
-class Connection:
-    """One hostile connection, non-blocking; it opens anew when the server has closed it."""
-
-    def __init__(self, port: int, kind: Kind) -> None:
-        self._port = port
-        self._kind = kind
-        self.closed = 0
-
-    async def hold(self) -> None:
-        """Open the connection, misbehave on it until it is closed, and begin again."""
-        while True:
-            loop = asyncio.get_running_loop()
-            with socket.socket() as raw:
-                raw.setblocking(False)
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                with suppress(OSError):
-                    await loop.sock_connect(raw, ("127.0.0.1", self._port))
-                    await self._kind(loop, raw)
-            self.closed += 1
-            await asyncio.sleep(random.random())
-
-
 Kind = Callable[[asyncio.AbstractEventLoop, socket.socket], Awaitable[None]]
+
+
+async def hold(port: int, kind: Kind) -> None:
+    """Open a connection, misbehave on it until the server closes it, and begin again."""
+    loop = asyncio.get_running_loop()
+    while True:
+        with socket.socket() as raw:
+            raw.setblocking(False)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            with suppress(OSError):
+                await loop.sock_connect(raw, ("127.0.0.1", port))
+                await kind(loop, raw)
+        await asyncio.sleep(random.random())
 
 
 async def _until_closed(loop: asyncio.AbstractEventLoop, raw: socket.socket) -> None:
@@ -111,17 +104,33 @@ KINDS: dict[str, Kind] = {
 
 
 @asynccontextmanager
-async def held(port: int, kind: Kind, count: int) -> AsyncIterator[list[Connection]]:
-    """Hold so many hostile connections of one kind."""
-    connections = [Connection(port, kind) for _ in range(count)]
+async def held(port: int, kind: str, count: int) -> AsyncIterator[None]:
+    """Hold so many hostile connections of one kind.
+
+    They live in a process of their own, so that the work they make delays no probe.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.hostile", str(port), kind, str(count)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        # It says so when they are all there.
+        await cast(asyncio.StreamReader, process.stdout).readline()
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def _hold(port: int, kind: str, count: int) -> None:
     tasks = []
-    for number, connection in enumerate(connections):
-        tasks.append(asyncio.create_task(connection.hold()))
+    for number in range(count):
+        tasks.append(asyncio.create_task(hold(port, KINDS[kind])))
         if number % 50 == 49:
             await asyncio.sleep(0.02)
-    try:
-        yield connections
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    print("held", flush=True)
+    await asyncio.gather(*tasks)
+
+
+if __name__ == "__main__":
+    asyncio.run(_hold(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import holding_out, restarts
+from bench import floods, holding_out, restarts
 from bench.figures import Figure, Measurement
 
 MEASUREMENTS: dict[str, Measurement] = {
@@ -31,7 +31,8 @@ MEASUREMENTS: dict[str, Measurement] = {
     "sighup": restarts.sighup,
     "kills": restarts.kills,
     "reuse": restarts.reuse,
-    "mixed": holding_out.mixed,
+    "mixed": floods.mixed,
+    "fuzz": floods.fuzz,
 }
 # No measurement takes longer at full scale.
 MOST_SECONDS = 3_600

@@ -42,9 +42,7 @@ def answer_http_exception(error: HTTPException) -> Response | HTTPException:
     if error.response is not None or status < 400:
         return error  # complete as it is, such as a redirect of a feature
     if isinstance(error, ClientDisconnected):
-        return answer_problem(
-            Problem("incomplete-body", "The body ended before its Content-Length.")
-        )
+        return answer_problem(Problem("incomplete-body", "The body ends before it is whole."))
     # A status that the contract does not know is a feature's own.
     code = _CODES.get(status) or re.sub(r"[^a-z0-9]+", "-", error.name.lower()).strip("-")
     title = PROBLEMS[code][1] if code in PROBLEMS else error.name

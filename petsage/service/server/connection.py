@@ -214,7 +214,7 @@ class Connection(asyncio.Protocol):
             # The client takes its answer slowly, but it takes it.
             self._unsent = unsent
             self.deadline = self._connections.now + self._connections.limits.stall
-        elif unsent or self._phase is Phase.LINGER:
+        elif unsent or self._phase is Phase.LINGER or self._transport.is_closing():
             self._transport.abort()
         elif self._phase is Phase.REQUEST:
             detail = "The request did not arrive whole in time."

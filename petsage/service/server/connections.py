@@ -6,6 +6,7 @@ It reads no byte: what a single connection says is that connection's affair.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
     from petsage.service.server.head import Environ, HeadReader
     from petsage.service.server.threads import Threads
 
+log = logging.getLogger(__name__)
+
 # How often the clock is looked at: a deadline is met that much too late at most.
 TICK_SECONDS = 0.1
 # Pipelined requests that are answered before the loop looks at other connections again: a client
 # that sends thousands in one go must not hold up a probe.
 TURNS_AT_A_TIME = 8
+# Likewise, where a thousand requests that never arrived whole get their 408 at the same moment.
+EXPIRED_AT_A_TIME = 16
 
 
 @dataclass(frozen=True)
@@ -124,17 +129,30 @@ class Connections:
 
     def _next_turns(self) -> None:
         for _ in range(min(TURNS_AT_A_TIME, len(self._turns))):
-            self._turns.popleft().read_on()
+            connection = self._turns.popleft()
+            self._guarded(connection, connection.read_on)
         self._turns_due = bool(self._turns)
         if self._turns_due:
             self.loop.call_soon(self._next_turns)
+
+    def _guarded(self, connection: Connection, act: Callable[[], None]) -> None:
+        # As the event loop does where it calls a connection itself: a fault of ours ends this
+        # one, and the others don't notice.
+        try:
+            act()
+        except Exception:
+            log.exception("A connection failed.")
+            connection.drop()
 
     def tick(self) -> None:
         """Look at the clock, and at every connection whose time is up."""
         self.now = self.loop.time()
         self.date = formatdate(usegmt=True)
-        for connection in [one for one in self._all if one.deadline <= self.now]:
-            connection.expire()
+        due = [one for one in self._all if one.deadline <= self.now]
+        for connection in due[:EXPIRED_AT_A_TIME]:
+            self._guarded(connection, connection.expire)
+        if len(due) > EXPIRED_AT_A_TIME:
+            self.loop.call_soon(self.tick)
 
     def drain(self, limits: Limits) -> None:
         """Let every connection end: with its answer, or when its time is up.

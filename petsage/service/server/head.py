@@ -120,7 +120,9 @@ class HeadReader:
         self._refuse_bare_newlines(head)
         try:
             parsed = parse_request_fast(head, **self._limits)
-        except ValueError as fault:
+        # Not ValueError alone: "GET / H\r\n\r\n" is too short for the parser to say what is
+        # wrong, and the class of that error is none that the package exports.
+        except Exception as fault:
             raise self._refusal(fault, head) from None
         if len(head) > MAX_HEAD_BYTES:
             raise RefusedError("headers-too-large", _TOO_LARGE_HEADERS)
@@ -150,7 +152,7 @@ class HeadReader:
         if head.count(b"\n") != head.count(b"\r\n"):
             raise RefusedError("bad-request", "Each line of the head must end in CR LF.")
 
-    def _refusal(self, fault: ValueError, head: bytes) -> RefusedError:
+    def _refusal(self, fault: Exception, head: bytes) -> RefusedError:
         if isinstance(fault, LimitRequestLine):
             return RefusedError("uri-too-long", _TOO_LONG_LINE)
         # Past 256 fields the parser gives up without saying which limit it was.

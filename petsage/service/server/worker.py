@@ -57,11 +57,18 @@ class PetSageWorker(Worker):  # type: ignore[misc]
     """
 
     settings: ClassVar[Settings]
+    _quitting = False
 
     @classmethod
     def with_settings(cls, settings: Settings) -> "type[PetSageWorker]":
         """Return this class for a service of these settings: gunicorn makes the instances."""
         return type(cls.__name__, (cls,), {"settings": settings})
+
+    @classmethod
+    def check_config(cls, cfg: Any, _log: Any) -> None:
+        """Refuse what would silently not be done. gunicorn prints the reason, and exits."""
+        if cfg.is_ssl:
+            raise RuntimeError("PetSage speaks no TLS: leave that to the proxy in front of it.")
 
     def load_wsgi(self) -> None:
         """Load the app; where that fails, say so in the log and end the service."""
@@ -77,7 +84,12 @@ class PetSageWorker(Worker):  # type: ignore[misc]
         asyncio.set_event_loop(self.loop)
         self._stopping = asyncio.Event()
         self._hear_signals()
-        self.loop.run_until_complete(self._serve())
+        try:
+            self.loop.run_until_complete(self._serve())
+        except Exception:
+            # The master would print it.
+            log.critical("The worker failed.", exc_info=True)
+            sys.exit(1)
 
     def _hear_signals(self) -> None:
         # Until now the base class has taken note of them, also while the app was loaded. Left to
@@ -97,8 +109,6 @@ class PetSageWorker(Worker):  # type: ignore[misc]
         self._quitting = True
         self._stop()
 
-    _quitting = False
-
     async def _serve(self) -> None:
         limits = SERVING(idle=self.cfg.keepalive)
         connections = Connections(self.loop, limits, self._most_connections())
@@ -115,7 +125,8 @@ class PetSageWorker(Worker):  # type: ignore[misc]
             listener.close()
         connections.drain(DRAINING)
         log.info("Stopping. Connections: %d.", len(connections))
-        last = self.loop.time() + self.cfg.graceful_timeout
+        # Just before the master kills what is left, so that the log says what was cut.
+        last = self.loop.time() + self.cfg.graceful_timeout - 0.5
         while connections and not self._quitting and self.loop.time() < last:
             self.notify()
             connections.tick()

@@ -75,6 +75,14 @@ def test_dripping_wins_no_time(sent: bytes) -> None:
         assert time.monotonic() - began >= 0.45
 
 
+def test_every_one_of_many_that_are_late_at_once_gets_408() -> None:
+    with listening(request_seconds=0.5, most=300) as server, ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(200)]
+        for client in clients:
+            client.send(b"GET")
+        assert [client.answer().status for client in clients] == [408] * 200
+
+
 def test_a_silent_new_connection_is_closed_without_a_word() -> None:
     with listening(request_seconds=0.3) as server, server.connect() as client:
         assert client.rest() == b""
@@ -237,3 +245,21 @@ def test_draining_waits_for_no_client_that_takes_nothing() -> None:
         while len(server.connections):
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_a_fault_of_the_server_ends_one_connection_and_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def never_blocks(environ: dict[str, Any]) -> bool:
+        assert environ["PATH_INFO"] != "/fault"
+        return True
+
+    fault = GET.replace(b"/x", b"/fault")
+    with listening(never_blocks=never_blocks) as server, server.connect() as other:
+        with server.connect() as client:
+            client.send(GET + fault)
+            assert client.answer().status == 200
+            assert client.rest() == b""
+        other.send(GET * 3)
+        assert [other.answer().status for _ in range(3)] == [200] * 3
+    assert "A connection failed." in caplog.text

@@ -61,7 +61,8 @@ def test_the_worker_s_base_sets(name: str) -> None:
     assert re.search(rf"\bself\.{name} = ", inspect.getsource(Worker))
 
 
-def test_the_arbiter_makes_workers_as_it_did() -> None:
+def test_the_arbiter_treats_workers_as_it_did() -> None:
+    assert "self.worker_class.check_config(self.cfg, self.log)" in inspect.getsource(Arbiter)
     assert Arbiter.APP_LOAD_ERROR == 4
     # The drain on SIGTERM counts on the master having closed its listeners by then.
     stop = inspect.getsource(Arbiter.stop)

@@ -30,6 +30,7 @@ BAD_REQUESTS = {
     "HTTP/2.0": b"GET / HTTP/2.0\r\n" + HOST + b"\r\n",
     "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "lower case http": b"GET / http/1.1\r\n" + HOST + b"\r\n",
+    "version cut short": b"GET / H\r\n\r\n",
     "another protocol": b"GET / RTSP/1.0\r\n" + HOST + b"\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\xab" * 40,
     "two spaces before the target": b"GET  / HTTP/1.1\r\n" + HOST + b"\r\n",

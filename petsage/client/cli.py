@@ -140,6 +140,7 @@ Examples:
 )
 @click.option(
     "--rate",
+    metavar="N",
     type=click.FloatRange(0.1, 1_000),
     default=10.0,
     show_default=True,

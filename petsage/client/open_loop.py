@@ -5,6 +5,7 @@ It knows no release and passes no verdict.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -86,10 +87,9 @@ class OpenLoop:
 
     def resume(self) -> None:
         """Leave out the pings that were due until now, and remember that they did not go out."""
-        now = time.monotonic()
-        self.paused_s += max(0.0, now - self.next_due)
-        while self.next_due < now:
-            self._intervals += 1
+        behind = max(0.0, time.monotonic() - self.next_due)
+        self.paused_s += behind
+        self._intervals += math.ceil(behind / self._interval)
         self._paused = True
 
     def _run(self, due: Due) -> None:

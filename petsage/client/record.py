@@ -70,11 +70,11 @@ class Record:
         """The releases, as they first came."""
         return list(self._release_numbers)
 
-    def add(self, fact: Fact, due: float, release: str, *, new: bool | None) -> None:
+    def add(self, fact: Fact, due: float, release: str, *, new: bool) -> None:
         """Take in what a ping found that was due at `due` (monotonic), in whatever order.
 
         `release` is the name that a success is filed under; `new` whether it came from the
-        expected release, or None where the answer does not tell.
+        expected release.
         """
         if fact.failure is not None:
             number = self._numbers[fact.failure.value]
@@ -87,7 +87,7 @@ class Record:
             if new:
                 self.new_name = release
                 self.first_new = min(self.first_new or seen, seen)
-            elif new is not None:
+            else:
                 self.last_old = max(self.last_old or seen, seen)
         self._dues.append(due - self._started)
         self._latencies.append(fact.latency_s)

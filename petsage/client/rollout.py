@@ -82,6 +82,7 @@ class _Watch:
         self._plan, self._outcome, self._loop = plan, outcome, loop
         self._wait, self._deploy, self._progress = wait, deploy, progress
         self._first_success: float | None = None
+        self._seen_for = 0.0
         # From when on answers may stand in the row that ends the watch.
         self._row_from = math.inf if deploy else None
         self.last: Fact | None = None
@@ -95,6 +96,8 @@ class _Watch:
             loop.send_due(control=row.filled and not row.whole)
             turn = min(loop.next_due, end, now + _TURN_SECONDS)
             self._take(self._wait(turn - time.monotonic()))
+            if self._deploy and not self._deploy.started and self._seen_for >= FIRST_LOOK_SECONDS:
+                self._deploy.start()
             if self._settled():
                 self._await_those_in_flight()
                 if self._settled():
@@ -116,6 +119,7 @@ class _Watch:
             self._count(ended)
             for one in self._loop.in_turn():
                 self._feed(one)
+        self._outcome.in_flight = self._loop.in_flight
         if self._deploy and self._deploy.look():
             self._row_from = time.monotonic()
         self._progress(self._outcome, ended.fact if ended else None)
@@ -126,9 +130,12 @@ class _Watch:
         self.last = fact
         self.most_late_s = max(self.most_late_s, ended.late_s)
         tally.add(fact, control=due.control)
-        new: bool | None = self._outcome.row.is_right(fact)
+        new = self._outcome.row.is_right(fact)
         if due.control:
-            new = fact.bears(self._plan.expected) if fact.names_release else None
+            if fact.failure is None and not fact.names_release:
+                # It was asked for another release than any: its answer tells of none.
+                return
+            new = fact.bears(self._plan.expected)
         self._outcome.record.add(fact, due.at, tally.release_of(fact), new=new)
 
     def _feed(self, ended: Ended) -> None:
@@ -147,9 +154,7 @@ class _Watch:
             return
         if self._first_success is None:
             self._first_success = due.at
-        seen_for = due.at - self._first_success
-        if self._deploy and not self._deploy.started and seen_for >= FIRST_LOOK_SECONDS:
-            self._deploy.start()
+        self._seen_for = due.at - self._first_success
 
 
 def rollout(
@@ -196,10 +201,7 @@ def rollout(
         outcome.problems += findings.row_and_command_problems(outcome, watch.last, plan.deadline)
     outcome.problems += findings.budget_problems(outcome, plan.budget)
     outcome.warnings += findings.warnings(
-        outcome,
-        most_late_s=watch.most_late_s,
-        paused_s=loop.paused_s,
-        in_flight=loop.in_flight,
+        outcome, most_late_s=watch.most_late_s, paused_s=loop.paused_s
     )
     outcome.elapsed_s = time.monotonic() - started
     return outcome

@@ -81,9 +81,7 @@ def budget_problems(outcome: RolloutOutcome, budget: Budget) -> Iterable[Problem
         )
 
 
-def warnings(
-    outcome: RolloutOutcome, *, most_late_s: float, paused_s: float, in_flight: int
-) -> Iterable[str]:
+def warnings(outcome: RolloutOutcome, *, most_late_s: float, paused_s: float) -> Iterable[str]:
     """Yield what is odd but fails nothing, and where the watch itself was not what it should be."""
     record, tally = outcome.record, outcome.tally
     if record.first_new is not None and record.last_old is None:
@@ -102,5 +100,6 @@ def warnings(
             f"For {paused_s:.1f} s altogether no pings went out, because this machine stood still "
             "or late answers were awaited; no gap is measured over that time."
         )
-    if in_flight:
-        yield f"{counted(in_flight, 'ping')} had not come to an end by then and count nowhere."
+    if outcome.in_flight:
+        hanging = counted(outcome.in_flight, "ping")
+        yield f"{hanging} had not come to an end by then and count nowhere."

@@ -22,9 +22,13 @@ class DeployRun:
 
 @dataclass(slots=True)
 class RolloutOutcome(Outcome):
-    """One rollout: pings a second, what happened when, and the command, if one was to run."""
+    """One rollout: pings a second, what happened when, and the command, if one was to run.
+
+    `in_flight` is how many pings have not come to an end.
+    """
 
     kind: ClassVar[str] = "rollout"
     rate: float = 10.0
     record: Record = field(default_factory=lambda: Record(0.0))
     deploy: DeployRun | None = None
+    in_flight: int = 0

@@ -39,13 +39,18 @@ class RolloutProgress(Speaker):
 
     def _line(self, outcome: RolloutOutcome) -> str:
         tally, row, elapsed = outcome.tally, outcome.row, self.elapsed_s
-        parts = [f"{elapsed:.0f} s", f"{tally.sent / max(elapsed, 0.001):.1f}/s"]
+        parts = [
+            f"{elapsed:.0f} s",
+            f"{(tally.sent + outcome.in_flight) / max(elapsed, 0.001):.1f}/s",
+        ]
         if self._recent:
             parts.append(self._shares(outcome))
         failed = sum(tally.failed.values())
         parts.append(f"{failed} failed of {tally.sent}")
         if tally.last_failure and tally.last_failure.failure:
             parts.append(f"last: {tally.last_failure.failure.value}")
+        if outcome.in_flight > 1:
+            parts.append(f"{outcome.in_flight} under way")
         if row.waiting:
             parts.append(f"waiting for {outcome.expected}")
         else:

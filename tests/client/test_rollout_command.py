@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -268,6 +269,22 @@ def test_a_fault_of_usage_is_2_before_the_first_ping(
     done = petsage("rollout", *(one.format(url=service.url) for one in arguments))
     assert (done.code, done.out, service.requests) == (2, "", [])
     assert "Error" in done.err
+
+
+def test_open_files_are_asked_for_or_the_lack_of_them_said(service: Running) -> None:
+    asked = f"exec {shlex.join(COMMAND)} rollout {service.url} --expect-release v43 --rate 50"
+    codes = [
+        subprocess.run(
+            ["sh", "-c", f"ulimit {limit} && {asked}"],
+            cwd=ROOT,
+            env=environment(),
+            capture_output=True,
+            timeout=60,
+        )
+        for limit in ("-S -n 200", "-n 200")
+    ]
+    assert [done.returncode for done in codes] == [0, 2]
+    assert b"this system allows 200" in codes[1].stderr
 
 
 def test_quiet_says_nothing_but_the_commands_own_words(service: Running) -> None:

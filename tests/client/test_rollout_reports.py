@@ -129,7 +129,7 @@ def test_no_failure_is_hidden(large: RolloutOutcome) -> None:
 @pytest.mark.parametrize("failure", Failure)
 def test_a_single_failure_among_many_pings_has_a_mark_in_its_lane(failure: Failure) -> None:
     outcome = went(5_000, lost=0.0)
-    outcome.record.add(lost(failure), 50.0, "", new=None)
+    outcome.record.add(lost(failure), 50.0, "", new=False)
     assert len(failure_columns(rendered(outcome, "html"))[failure.value]) == 1
 
 

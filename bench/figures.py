@@ -39,12 +39,15 @@ Measurement = Callable[[float], Awaitable[list[Figure]]]
 
 def memory_of(service: Service) -> list[int]:
     """Return the resident memory of each worker, in bytes."""
-    sizes = []
-    for pid in service.workers():
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                sizes.append(int(line.split()[1]) * 1024)
-    return sizes
+    return [resident(pid) for pid in service.workers()]
+
+
+def resident(pid: int) -> int:
+    """Return the resident memory of a process, in bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f"process {pid} has no memory")
 
 
 def descriptors_of(service: Service) -> list[int]:

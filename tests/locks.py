@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 EXTRAS: dict[str, list[str]] = {
     "requirements.txt": [],
     "requirements-dev.txt": ["--extra", "dev"],
+    "requirements-bench.txt": ["--extra", "bench"],
 }
 
 

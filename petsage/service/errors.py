@@ -9,6 +9,7 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from petsage.contract import PROBLEM_MEDIA_TYPE, PROBLEMS
 from petsage.service.envelope import REQUEST_ID_KEY, request_id_of
+from petsage.service.lean import lean_response
 from petsage.service.problems import Problem, problem_body
 
 _CODES = {
@@ -65,7 +66,7 @@ def _words_of_a_feature(error: HTTPException) -> str | None:
 
 
 def _response(body: bytes, status: int, headers: object) -> Response:
-    response = Response(body, status, content_type=PROBLEM_MEDIA_TYPE)
+    response = lean_response(body, PROBLEM_MEDIA_TYPE, status)
     response.headers.extend(headers)  # type: ignore[arg-type]
     return response
 

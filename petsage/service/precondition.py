@@ -1,6 +1,6 @@
 """`Expect-Release`: a request is served by the release that its sender expects, or not at all."""
 
-from flask import request
+from flask.globals import request_ctx
 
 from petsage.contract import EXPECT_RELEASE_HEADER
 from petsage.service.problems import Problem
@@ -15,6 +15,7 @@ def require_expected(release: Release) -> None:
 
     An unknown path or a wrong method comes first: it is wrong whichever release answers.
     """
+    request = request_ctx.request
     if request.routing_exception is not None:
         return
     expected = request.environ.get("HTTP_EXPECT_RELEASE")

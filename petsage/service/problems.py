@@ -3,11 +3,11 @@
 Whoever finds a fault raises `Problem` with a code; the status of each code stands in the contract.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from petsage.contract import PROBLEM_TYPE_PREFIX, PROBLEMS
+from petsage.service.json_text import json_text
 
 # An error's body stays under 2 KB whatever was sent: so many faults are named, and of the name
 # of an unknown member so many bytes of its JSON form.
@@ -60,7 +60,7 @@ def problem_body(
     code: str, status: int, title: str, detail: str, request_id: str, **members: Any
 ) -> bytes:
     """Return the JSON of a problem, of a code of the contract or of a feature's own."""
-    return json.dumps(
+    return json_text(
         {
             "type": PROBLEM_TYPE_PREFIX + code,
             "title": title,
@@ -69,10 +69,8 @@ def problem_body(
             "code": code,
             "request_id": request_id,
             **members,
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
-    ).encode()
+        }
+    )
 
 
 def bounded(errors: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,9 +85,11 @@ def bounded(errors: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cut(name: str) -> str:
     """Return the longest beginning of `name` that has at most 64 bytes in its JSON form."""
+    if len(json_text(name)) - 2 <= MAX_NAME_BYTES:
+        return name
     size = 0
     for position, character in enumerate(name[: MAX_NAME_BYTES + 1]):
-        size += len(json.dumps(character, ensure_ascii=False).encode()) - 2
+        size += len(json_text(character)) - 2
         if size > MAX_NAME_BYTES:
             return name[:position]
     return name

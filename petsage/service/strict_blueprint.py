@@ -8,12 +8,13 @@ from typing import Any, NoReturn, TypeVar
 from flask import Request, request
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError
-from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.wsgi import get_content_length
 
 from petsage.contract import JSON_MEDIA_TYPE
 from petsage.service import strict_json
 from petsage.service.errors import answer_http_exception, answer_problem
+from petsage.service.lean import LeanParser
 from petsage.service.problems import Problem, bounded
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -29,7 +30,7 @@ _JSON = re.compile(
 )
 
 
-class StrictParser(FlaskParser):
+class StrictParser(LeanParser):
     """Reads JSON bodies strictly, and says what is wrong in the one shape of errors."""
 
     def load_json(self, req: Request, schema: Any) -> Any:
@@ -80,10 +81,10 @@ def _read_body(req: Request) -> bytes:
     if limit is None or "wsgi.input_terminated" not in req.environ:
         return req.get_data(cache=False)  # raises 413 and 400 by itself
     # The server ends the stream where the body ends: it can be read without werkzeug's guards.
-    length = req.content_length
+    length = get_content_length(req.environ)
     if length is not None and length > limit:
         raise RequestEntityTooLarge
-    body = req.input_stream.read(limit + 1)
+    body: bytes = req.environ["wsgi.input"].read(limit + 1)
     if len(body) > limit:
         raise RequestEntityTooLarge
     if length is not None and len(body) < length:

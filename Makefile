@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check soak bench lock clean
+.PHONY: help run test check demo soak bench lock clean
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
 
@@ -25,6 +25,9 @@ soak: $(VENV)/dev ## measure what the service holds out against (SCALE=0.1 for a
 bench: $(VENV)/bench ## measure how fast the service is, beside FastAPI and others (takes minutes)
 	@$(BIN)/python -m bench.speed
 
+demo: $(VENV)/run ## watch a rolling deploy behind HAProxy; leaves its timeline in rollout.html
+	@$(BIN)/python deploy/rolling.py demo
+
 lock: $(VENV)/dev ## pin the requirements*.txt anew from setup.cfg
 	$(BIN)/python -m tests.locks --upgrade
 
@@ -40,7 +43,8 @@ $(BIN)/python:
 $(VENV)/run: requirements.txt setup.cfg pyproject.toml | $(BIN)/python
 	@echo "Setting up $(VENV) (once) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@# setuptools warns that an editable installation is one.
+	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 $(VENV)/dev: $(VENV)/run requirements-dev.txt

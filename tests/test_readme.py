@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from petsage import contract, create_app
+from petsage.client.cli import INTERNAL_FAULT
+from petsage.client.verdict import ExitCode
 from petsage.contract import PROBLEMS
 from petsage.service import settings
 from petsage.service.release import COMMIT_VARIABLES, INSTANCE_VARIABLES, RELEASE_VARIABLES
@@ -47,9 +49,7 @@ def test_every_problem_stands_in_the_table_with_its_status() -> None:
 def test_every_setting_stands_in_the_table() -> None:
     told = {row[0].strip("`") for row in table("Settings")}
     read = {variable for variable, _ in settings._VARIABLES.values()}
-    assert told == read | {
-        *(RELEASE_VARIABLES[0], COMMIT_VARIABLES[0], INSTANCE_VARIABLES[0], "WEB_CONCURRENCY")
-    }
+    assert told == read | {RELEASE_VARIABLES[0], COMMIT_VARIABLES[0], INSTANCE_VARIABLES[0]}
     for variable in (*RELEASE_VARIABLES, *COMMIT_VARIABLES, *INSTANCE_VARIABLES):
         assert f"`{variable}`" in README
 
@@ -137,3 +137,8 @@ def test_flask_runs_and_prints_the_app_as_the_readme_says() -> None:
         text=True,
     )
     assert json.loads(done.stdout)["info"]["title"] == "PetSage API"
+
+
+def test_every_exit_code_stands_in_the_table() -> None:
+    told = {int(row[0]) for row in table("Exit codes")}
+    assert told == {*ExitCode, INTERNAL_FAULT}

@@ -6,7 +6,11 @@
     verdict     the rule of the row             findings    facts as problems and warnings
     refusals    what must be refused            logs        the far end of the log pipeline
     smoke_test  the loop between all these      reports     what it found, in five formats
-    cli         the command line                interrupts  SIGINT and SIGTERM
+    open_loop   pings at a fixed rate           crew        a thread for each in flight
+    rollout     the loop around the open loop   record      what happened when
+    deploy      the command inside              relay       its words above the live line
+    cli         the command line                interrupts  SIGINT, SIGTERM and SIGHUP
 
-`ping`, `refuse` and `smoke_test` are functions of the rooms of those names, and return plain data.
+`ping`, `refuse`, `smoke_test` and `rollout` are functions of the rooms of those names, and return
+plain data.
 """

@@ -43,6 +43,9 @@ def strict_object(response: Response, media_type: str) -> dict[str, Any]:
     given = (response.header("Content-Type") or "").partition(";")[0].strip().lower()
     if given != media_type:
         raise ValueError(f"its Content-Type is {printable(given) or 'missing'}, not {media_type}")
+    coding = response.header("Content-Encoding") or "identity"
+    if coding.lower() != "identity":
+        raise ValueError(f"its body is coded as {printable(coding, 60)}, which was not asked for")
     if not response.whole:
         raise ValueError("its body is far too large")
     try:

@@ -5,6 +5,7 @@ Only click is loaded at once; the rest comes with the command that needs it.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any, NoReturn
 
@@ -12,29 +13,31 @@ import click
 
 from petsage import __version__
 from petsage.client.interrupts import EXIT_CODE, Interrupted, Interrupts
-from petsage.client.options import common_options, release, seconds, seconds_or_none
+from petsage.client.options import common_options, release, seconds, seconds_if_any, seconds_or_none
 
 INTERNAL_FAULT = 70  # EX_SOFTWARE of sysexits.h: no verdict, so none of the codes below 10.
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
+    epilog="""\b
+Exit codes, the same for every command:
+    0  passed
+    1  answered, but wrongly: contract broken, redirect, not PetSage
+    2  usage
+    3  unreachable until the deadline: DNS, refused, TLS, timeout, a proxy's 5xx
+    4  only another release answered until the deadline
+    5  mixed: another release too, or fewer instances than asked for
+    6  the log line did not arrive
+    7  the rollout went over its budget
+    8  the command that a rollout ran failed
+   70  a fault of petsage itself, without a verdict
+  130  interrupted; the report of what was seen is still written
+""",
+)
 @click.version_option(__version__, prog_name="petsage", message="%(prog)s %(version)s")
 def cli() -> None:
-    r"""Ask a deployed PetSage service whether the new release is there, everywhere and strictly.
-
-    \b
-    Exit codes, the same for every command:
-        0  passed
-        1  answered, but wrongly: contract broken, redirect, not PetSage
-        2  usage
-        3  unreachable until the deadline: DNS, refused, TLS, timeout, a proxy's 5xx
-        4  only another release answered until the deadline
-        5  mixed: another release too, or fewer instances than asked for
-        6  the log line did not arrive
-        7  the rollout went over its budget
-        8  the command that a rollout ran failed
-      130  interrupted; the report of what was seen is still written
-    """
+    """Ask a deployed PetSage service whether the new release is there, everywhere and strictly."""
 
 
 @cli.command(
@@ -114,6 +117,89 @@ def smoke_test_command(interrupts: Interrupts, /, url: str, **options: Any) -> i
     return run(interrupts, url, **options)
 
 
+@cli.command(
+    name="rollout",
+    epilog="""\b
+Examples:
+  petsage rollout https://app.example --expect-release v43
+  petsage rollout https://app.example --expect-release v43 -- git push heroku main
+  petsage rollout https://app.example --expect-release v43 --rate 50 --max-gap 0.5
+  petsage rollout https://app.example --expect-release v43 --output timeline.html
+  petsage rollout https://app.example --expect-release v43 --deadline 300 --max-failures 3 -q
+""",
+)
+@click.argument("url")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND ...]")
+@click.option(
+    "--expect-release",
+    "expected",
+    metavar="R",
+    required=True,
+    callback=release,
+    help="The release, or seven hex digits or more of the commit, that is to take over.",
+)
+@click.option(
+    "--rate",
+    metavar="N",
+    type=click.FloatRange(0.1, 1_000),
+    default=10.0,
+    show_default=True,
+    help="Pings a second, whatever the answers do.",
+)
+@click.option(
+    "--consecutive",
+    metavar="N",
+    type=click.IntRange(1, 100_000),
+    default=20,
+    show_default=True,
+    help="Right answers in a row, by due time, that end the watch.",
+)
+@click.option(
+    "--deadline",
+    type=float,
+    metavar="SECONDS",
+    callback=seconds,
+    default=900.0,
+    show_default=True,
+    help="How long to send pings at most.",
+)
+@click.option(
+    "--max-failures",
+    metavar="N",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Pings that may fail.",
+)
+@click.option(
+    "--max-gap",
+    type=float,
+    metavar="SECONDS",
+    callback=seconds_if_any,
+    help="The longest time between two successes.",
+)
+@click.option(
+    "--max-latency",
+    type=float,
+    metavar="SECONDS",
+    callback=seconds_if_any,
+    help="The longest time from a ping's due moment to its answer.",
+)
+@common_options
+@click.pass_obj
+def rollout_command(
+    interrupts: Interrupts, /, url: str, command: tuple[str, ...], **options: Any
+) -> int:
+    """Watch the new release take over at URL, and prove that nobody noticed the switch.
+
+    Start it before the deploy, or let it run the deploy itself: COMMAND is started once the
+    service is seen to answer, and its output goes to stderr.
+    """
+    from petsage.client.rollout_command import run
+
+    return run(interrupts, url, command, **options)
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: with a verdict, never with a traceback."""
     sys.exit(exit_status(arguments))
@@ -124,21 +210,24 @@ def exit_status(arguments: list[str] | None = None) -> int:
     try:
         status = cli.main(arguments, prog_name="petsage", standalone_mode=False, obj=Interrupts())
     except click.ClickException as fault:
-        fault.show()
+        with contextlib.suppress(OSError):
+            fault.show()
         return fault.exit_code
     except (click.Abort, KeyboardInterrupt, Interrupted):
         return EXIT_CODE
-    except BrokenPipeError:
-        return 0
+    except SystemExit:
+        # Help whose reader has gone. Click makes it a 1; that, and 0 too, would be a verdict here.
+        return INTERNAL_FAULT
     except Exception as fault:
         where = fault.__traceback__
         while where and where.tb_next:
             where = where.tb_next
         place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "?"
-        click.echo(
-            f"petsage: internal fault, no verdict: {type(fault).__name__}: {fault} ({place}). "
-            "Please report it.",
-            err=True,
-        )
+        with contextlib.suppress(OSError):
+            click.echo(
+                f"petsage: internal fault, no verdict: {type(fault).__name__}: {fault} ({place}). "
+                "Please report it.",
+                err=True,
+            )
         return INTERNAL_FAULT
     return int(status or 0)

@@ -127,6 +127,9 @@ class Resolver:
 def _failed(fault: OSError, deadline: Deadline) -> ExchangeError:
     if isinstance(fault, TimeoutError):
         return deadline.missed()
+    # Only an ssl.SSLError has a reason; where TLS is not used, ssl is not even loaded.
+    if reason := getattr(fault, "reason", None):
+        return ExchangeError(Failure.TLS, f"TLS failed: {reason}")
     if fault.errno in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ENOTCONN):
         return ExchangeError(Failure.RESET, "the connection was reset")
     return ExchangeError(Failure.REFUSED, f"no connection: {fault.strerror or fault}")

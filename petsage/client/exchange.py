@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import time
 from collections.abc import Mapping
@@ -62,6 +64,9 @@ def trust(cacert: str | None = None) -> ssl.SSLContext:
     """
     import ssl
 
+    if cacert == "":
+        # Python would trust the system's authorities then: --cacert "$UNSET" must not.
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     context = ssl.create_default_context(cafile=cacert)
     # Python 3.13 alone refuses authorities without a key usage; curl, browsers and 3.12 take
     # them.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from petsage import contract
 from petsage.client.fact import Fact
 from petsage.client.logs import LogFinding
 from petsage.client.refusals import Refused
@@ -46,13 +47,11 @@ def row_problems(row: Row, tally: Tally, last: Fact | None, wait: float) -> list
     if not tally.answered:
         return [_never_answered(last, within)]
     if row.waiting and tally.releases:
-        seen = ", ".join(sorted(tally.releases))
-        return [
-            (
-                ExitCode.OTHER_RELEASE,
-                f"{row.expected} did not answer {within}; another release did: {seen}.",
-            )
-        ]
+        seen = ", ".join(name for name, _ in tally.most_seen)
+        sentence = f"{row.expected} did not answer {within}; another release did: {seen}."
+        if contract.UNKNOWN_RELEASE in tally.releases:
+            sentence += " The service does not know its release: set PETSAGE_RELEASE there."
+        return [(ExitCode.OTHER_RELEASE, sentence)]
     if row.waiting:
         detail = tally.last_failure.detail if tally.last_failure else "it never answered rightly"
         return [(ExitCode.WRONG, f"PetSage never answered rightly {within}: {detail}.")]
@@ -78,24 +77,24 @@ def _row_cut_short(row: Row, last: Fact | None, within: str) -> Iterable[Problem
     if row.strays:
         yield (
             ExitCode.WRONG,
-            f"{_counted(row.strays, 'answer')} came from something that is not PetSage, "
+            f"{counted(row.strays, 'answer')} came from something that is not PetSage, "
             f"between right ones, and the row was not whole {within}.",
         )
     if others:
         yield (
             ExitCode.MIXED,
             f"{row.expected} answers, but another release still does: "
-            f"the row broke {_counted(others, 'time')} and was not whole {within}.",
+            f"the row broke {counted(others, 'time')} and was not whole {within}.",
         )
     if row.instances_missing:
         hidden = "" if row.instances else " (the answers may not name theirs)"
         yield (
             ExitCode.MIXED,
-            f"{_counted(len(row.instances), 'distinct instance')} of the "
+            f"{counted(len(row.instances), 'distinct instance')} of the "
             f"{row.instances_asked} asked for stood in the row {within}{hidden}.",
         )
     if row.filled and row.unproved:
-        workers = _counted(len(row.unproved), "worker")
+        workers = counted(len(row.unproved), "worker")
         yield (
             ExitCode.MIXED,
             f"The answers name no release, and {workers} in the row did not refuse "
@@ -112,11 +111,14 @@ def _row_cut_short(row: Row, last: Fact | None, within: str) -> Iterable[Problem
 
 def refusal_problems(refusals: list[Refused]) -> list[Problem]:
     """Return what was not refused as it must be."""
+
+    def code(refusal: Refused) -> ExitCode:
+        if refusal.unreachable:
+            return ExitCode.UNREACHABLE
+        return ExitCode.MIXED if refusal.mismatch else ExitCode.WRONG
+
     return [
-        (
-            ExitCode.MIXED if refusal.mismatch else ExitCode.WRONG,
-            f"Refusal {refusal.name!r}: {refusal.expected} was due, {refusal.got} came.",
-        )
+        (code(refusal), f"Refusal {refusal.name!r}: {refusal.shortfall}.")
         for refusal in refusals
         if refusal.passed is False
     ]
@@ -138,25 +140,18 @@ def warnings(
     if row.lost:
         classes = ", ".join(f"{name} {count}" for name, count in tally.failed.most_common())
         yield (
-            f"{_counted(row.lost, 'ping')} failed after the first right answer "
+            f"{counted(row.lost, 'ping')} failed after the first right answer "
             f"(of the whole run: {classes}); they neither count nor break the row."
         )
     if row.breaks and row.whole:
         yield (
-            f"The row broke {_counted(row.breaks, 'time')} before it was whole: "
+            f"The row broke {counted(row.breaks, 'time')} before it was whole: "
             "another release, or something else, still answered meanwhile."
         )
     if row.expected is None and len(tally.releases) > 1:
-        named = ", ".join(f"{name} {one.count}" for name, one in tally.releases.items())
+        named = ", ".join(f"{name} {one.count}" for name, one in tally.most_seen)
         yield f"Answers came from more than one release: {named}. Use --expect-release."
-    if abs(tally.skew_s) > SKEW_SECONDS:
-        side = "ahead of" if tally.skew_s > 0 else "behind"
-        yield f"The server's clock is {abs(tally.skew_s):.1f} s {side} this machine's."
-    if tally.cacheable:
-        yield (
-            f"{_counted(tally.cacheable, 'answer')} lacked Cache-Control: no-store; "
-            "something between rewrites headers."
-        )
+    yield from answer_warnings(tally)
     for refusal in refusals:
         if refusal.passed is None:
             yield f"Refusal {refusal.name!r} was not put to PetSage: {refusal.got}."
@@ -164,5 +159,18 @@ def warnings(
         yield "The log line came, but the record in it is not one whole JSON object any more."
 
 
-def _counted(count: int, noun: str) -> str:
+def answer_warnings(tally: Tally) -> Iterable[str]:
+    """Yield what is odd in right answers."""
+    if abs(tally.skew_s) > SKEW_SECONDS:
+        side = "ahead of" if tally.skew_s > 0 else "behind"
+        yield f"The server's clock is {abs(tally.skew_s):.1f} s {side} this machine's."
+    if tally.cacheable:
+        yield (
+            f"{counted(tally.cacheable, 'answer')} lacked Cache-Control: no-store; "
+            "something between rewrites headers."
+        )
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number and its noun, in the plural where it needs it."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: they end what waits, and never tear what is being counted or written."""
+"""SIGINT, SIGTERM, SIGHUP: they end what waits, and never tear what is counted or written."""
 
 from __future__ import annotations
 
@@ -20,17 +20,24 @@ class Interrupted(BaseException):
 class Interrupts:
     """Raises Interrupted where the run waits; a signal that comes elsewhere is kept until then.
 
-    A second signal ends the process at once, should even the report hang.
+    A second signal ends the process at once, should even the report hang; `at_last` is then
+    called first.
     """
+
+    at_last: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(self) -> None:
         self._caught: signal.Signals | None = None
         self._open = False
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._take)
+        # nohup has it ignored, and so it stays.
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._take)
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
         if self._caught is not None:
+            self.at_last()
             os._exit(EXIT_CODE)
         self._caught = signal.Signals(number)
         self._raise()

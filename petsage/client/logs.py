@@ -194,9 +194,11 @@ def is_whole(line: str, request_id: str) -> bool:
         if start < 0:
             return False
         with contextlib.suppress(ValueError, RecursionError):
-            value, _end = decoder.raw_decode(line, start)
+            value, end = decoder.raw_decode(line, start)
             if _holds(value, request_id, depth=0):
                 return True
+            # What stands within it has been looked at; once more would double at each level.
+            start = end - 1
     return False
 
 

@@ -28,6 +28,11 @@ def seconds_or_none(_ctx: click.Context, _param: click.Parameter, value: float) 
     return seconds(_ctx, _param, value, least=0.0)
 
 
+def seconds_if_any(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """Return a number of seconds, or None where none was given."""
+    return None if value is None else seconds(ctx, param, value)
+
+
 def release(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     """Return the release to expect, checked. Raises click.BadParameter."""
     from petsage.client.target import release_from

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from petsage.client.logs import LogFinding
 from petsage.client.refusals import Refused
@@ -14,6 +15,7 @@ from petsage.client.verdict import ExitCode, Problem, Row, exit_code
 class Outcome:
     """One smoke test: `started_at` in Unix time, `elapsed_s` in seconds; `log` if asked for."""
 
+    kind: ClassVar[str] = "smoke-test"
     url: str
     expected: str | None
     started_at: float

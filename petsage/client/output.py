@@ -43,8 +43,9 @@ class Output:
                 _say(sys.stderr, f"petsage: {self._path}: {fault.strerror}\n")
         if self._quiet:
             if outcome.exit_code:
-                told = outcome.problems[0][1] if outcome.problems else ""
-                _say(sys.stderr, f"petsage: {outcome.exit_code.word}: {told}\n")
+                code = outcome.exit_code
+                told = next((told for found, told in outcome.problems if found is code), "")
+                _say(sys.stderr, f"petsage: {code.word}: {told}\n")
         elif self._path is None and self._form != "text":
             _say(sys.stdout, rendered(outcome, self._form))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from typing import TextIO
@@ -14,49 +15,61 @@ _LIVE_SECONDS = 0.1
 _PLAIN_SECONDS = 10.0
 
 
-class Progress:
-    """Call it after each ping; `clear` before anything else is written."""
+class Speaker:
+    """Says a line again and again: on a terminal always the same one, rewritten in place."""
 
     def __init__(
         self,
         stream: TextIO | None,
         *,
         live: bool,
+        plain_every_s: float = _PLAIN_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream, self._live, self._clock = stream, live, clock
+        self._every = _LIVE_SECONDS if live else plain_every_s
         self._began = clock()
         self._spoke = self._began
         self._shown = False
+        self._within_line = False
+        self._lock = threading.RLock()
 
-    def __call__(self, tally: Tally, row: Row, doing: str) -> None:
-        """Say it, unless it has just been said."""
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the run began."""
+        return self._clock() - self._began
+
+    def is_time(self) -> bool:
+        """Return whether something may be said again, and take it as said."""
         now = self._clock()
-        if now - self._spoke < (_LIVE_SECONDS if self._live else _PLAIN_SECONDS):
-            return
+        if now - self._spoke < self._every:
+            return False
         self._spoke = now
-        waiting = "waiting for the first right answer"
-        where = waiting if row.waiting else f"{row.reached} of {row.needed} in a row"
-        parts = [f"{now - self._began:.0f} s", f"{tally.sent} pings", where]
-        if row.breaks:
-            parts.append(f"{row.breaks} breaks")
-        if doing:
-            parts.append(doing)
-        self._say(", ".join(parts))
+        return True
 
-    def _say(self, text: str) -> None:
-        if self._live:
-            width = shutil.get_terminal_size().columns - 1
-            self._write(f"\r\x1b[K{text[:width]}")
-            self._shown = True
-        else:
-            self._write(f"petsage: {text}\n")
+    def say(self, text: str) -> None:
+        """Say the line as it is now."""
+        with self._lock:
+            if not self._live:
+                self._write(f"petsage: {text}\n")
+            elif not self._within_line:
+                width = shutil.get_terminal_size().columns - 1
+                self._write(f"\r\x1b[K{text[:width]}")
+                self._shown = True
+
+    def say_above(self, text: str) -> None:
+        """Say something that stays, above the live line; from whatever thread."""
+        with self._lock:
+            self.clear()
+            self._write(text)
+            self._within_line = not text.endswith("\n")
 
     def clear(self) -> None:
         """Wipe the live line."""
-        if self._shown:
-            self._write("\r\x1b[K")
-            self._shown = False
+        with self._lock:
+            if self._shown:
+                self._write("\r\x1b[K")
+                self._shown = False
 
     def _write(self, text: str) -> None:
         if self._stream is None:
@@ -67,3 +80,22 @@ class Progress:
         except (OSError, ValueError):
             # A terminal that is gone must not end the run.
             self._stream = None
+
+
+class Progress(Speaker):
+    """Call it after each ping; `clear` before anything else is written."""
+
+    def __call__(self, tally: Tally, row: Row, doing: str) -> None:
+        """Say how far the row is, unless it has just been said."""
+        if not self.is_time():
+            return
+        waiting = "waiting for the first right answer"
+        where = waiting if row.waiting else f"{row.reached} of {row.needed} in a row"
+        parts = [f"{self.elapsed_s:.0f} s", f"{tally.sent} pings", where]
+        if row.instances_asked and not row.waiting:
+            parts.append(f"{len(row.instances)} of {row.instances_asked} instances")
+        if row.breaks:
+            parts.append(f"{row.breaks} breaks")
+        if doing:
+            parts.append(doing)
+        self.say(", ".join(parts))

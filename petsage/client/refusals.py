@@ -16,6 +16,8 @@ TEN_GIB = 10 * 1024**3
 ATTEMPTS = 3
 # PetSage refuses such a body at once; a proxy that collects bodies first never gets it.
 HUGE_BODY_SECONDS = 5.0
+# Nothing was sent then, so that nothing is known of what would have come.
+NO_CONNECTION = frozenset({Failure.DNS, Failure.REFUSED, Failure.TLS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Refusal:
 class Refused:
     """What came of a refusal. `passed` is None where it never got to PetSage, and proves nothing.
 
-    `mismatch` tells that another release than the expected one answered.
+    `mismatch` tells that another release than the expected one answered, `unreachable` that no
+    connection could be made.
     """
 
     name: str
@@ -48,6 +51,12 @@ class Refused:
     expected: str
     got: str
     mismatch: bool = False
+    unreachable: bool = False
+
+    @property
+    def shortfall(self) -> str:
+        """What was due and what came instead, in words."""
+        return f"{self.expected} was due; what came: {self.got}"
 
 
 REFUSALS = (
@@ -106,13 +115,19 @@ def _transient(exchange: Exchange) -> bool:
 
 
 def _judged(refusal: Refusal, exchange: Exchange, request_id: str, *, huge: bool) -> Refused:
-    def refused(*, passed: bool | None, got: str, mismatch: bool = False) -> Refused:
-        return Refused(refusal.name, passed, refusal.expected, got, mismatch)
+    def refused(
+        *, passed: bool | None, got: str, mismatch: bool = False, unreachable: bool = False
+    ) -> Refused:
+        return Refused(refusal.name, passed, refusal.expected, got, mismatch, unreachable)
 
     response = exchange.response
     if response is None:
         proxy_waits = huge and exchange.failure in (Failure.TIMEOUT, Failure.RESET)
-        return refused(passed=None if proxy_waits else False, got=exchange.detail)
+        return refused(
+            passed=None if proxy_waits else False,
+            got=exchange.detail,
+            unreachable=exchange.failure in NO_CONNECTION,
+        )
     if origin(response)["worker"] is None:
         # A proxy's 5xx is no refusal: what it asked may have broken over the request.
         broke = response.status >= 500

@@ -114,11 +114,11 @@ class _Run:
             self.last = fact
 
     def _pause(self, fact: Fact) -> float:
-        if fact.failure is not None and fact.retry_after_s is not None:
-            return min(fact.retry_after_s, MAX_RETRY_AFTER_SECONDS)
-        if fact.failure is not None or self.outcome.row.waiting:
-            return max(self.plan.interval, WAITING_PAUSE_SECONDS)
-        return self.plan.interval
+        if fact.failure is None and not self.outcome.row.waiting:
+            return self.plan.interval
+        # A 412's Retry-After is for curl; one of 0 is no leave to flood what is down.
+        asked = (fact.retry_after_s or 0.0) if fact.failure is not None else 0.0
+        return max(self.plan.interval, WAITING_PAUSE_SECONDS, min(asked, MAX_RETRY_AFTER_SECONDS))
 
     def judge_pings(self) -> None:
         outcome = self.outcome

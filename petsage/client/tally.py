@@ -11,6 +11,7 @@ from petsage.client.fact import Fact
 # How an answer is filed that names no release: any, or another one than was asked for.
 HIDDEN = "(hidden)"
 HIDDEN_OTHER = "(hidden, another)"
+MOST_SHOWN = 8
 
 
 @dataclass(slots=True)
@@ -56,6 +57,12 @@ class Tally:
         """Whether PetSage has answered at all, however wrongly."""
         return bool(self.workers)
 
+    @property
+    def most_seen(self) -> list[tuple[str, ReleaseCount]]:
+        """The releases that answered most, as many as people read, in the order they came."""
+        ranked = sorted(self.releases.items(), key=lambda named: -named[1].count)
+        return sorted(ranked[:MOST_SHOWN], key=lambda named: named[1].first_seen)
+
     def add(self, fact: Fact, *, control: bool = False) -> None:
         """Count one fact. A `control` ping's answer speaks for a release only where it names it."""
         self.sent += 1
@@ -72,14 +79,16 @@ class Tally:
         if fact.names_release or not control:
             self._count_release(fact)
 
-    def _count_release(self, fact: Fact) -> None:
+    def release_of(self, fact: Fact) -> str:
+        """Return the name that an answer's release is filed under."""
         name = fact.release or fact.commit
         if name is None and fact.mismatch:
             name = HIDDEN_OTHER
+        return name or self.expected or HIDDEN
+
+    def _count_release(self, fact: Fact) -> None:
         seen = fact.due_at + fact.latency_s
-        release = self.releases.setdefault(
-            name or self.expected or HIDDEN, ReleaseCount(seen, seen)
-        )
+        release = self.releases.setdefault(self.release_of(fact), ReleaseCount(seen, seen))
         release.first_seen = min(release.first_seen, seen)
         release.last_seen = max(release.last_seen, seen)
         release.latencies.append(fact.latency_s)

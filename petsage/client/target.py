@@ -66,6 +66,9 @@ def target_from(url: str, headers: tuple[tuple[str, str], ...] = ()) -> Target:
     """
     if not url.lower().startswith(("http://", "https://")):
         raise ValueError(f"{url!r} does not begin with http:// or https://")
+    if not url.isprintable():
+        # urlsplit drops line breaks and tabs without a word.
+        raise ValueError(f"{url!r} has characters that a URL may not hold")
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname

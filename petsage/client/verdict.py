@@ -43,10 +43,12 @@ _FIRST = (
     ExitCode.USAGE,
     ExitCode.INTERRUPTED,
     ExitCode.UNREACHABLE,
+    ExitCode.COMMAND_FAILED,
     ExitCode.WRONG,
     ExitCode.OTHER_RELEASE,
     ExitCode.MIXED,
     ExitCode.LOG_MISSING,
+    ExitCode.OVER_BUDGET,
 )
 Problem = tuple[ExitCode, str]
 
@@ -180,8 +182,12 @@ class Row:
         if len(self._nameless) > self.needed:
             self._nameless.popleft()
 
-    def _break(self) -> None:
-        self.breaks += 1
+    def begin_anew(self) -> None:
+        """Let none of the answers so far stand in the row; the breaks are remembered."""
         self.reached = 0
         self.instances.clear()
         self._nameless.clear()
+
+    def _break(self) -> None:
+        self.breaks += 1
+        self.begin_anew()

@@ -35,6 +35,7 @@ def settings_or_exit(environ: Mapping[str, str]) -> Settings:
     for fact in ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"):
         setattr(logging, fact, False)
     sys.excepthook = _log_uncaught
+    sys.unraisablehook = _log_unraisable
     threading.excepthook = _log_uncaught_in_thread
     return settings
 
@@ -45,8 +46,18 @@ def _log_uncaught(
     log.critical("An exception was not caught.", exc_info=(kind, error, trace))
 
 
+def _log_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    if unraisable.exc_value is not None:
+        log.error(
+            "%s.",
+            unraisable.err_msg or "An exception could not be raised",
+            exc_info=(unraisable.exc_type, unraisable.exc_value, unraisable.exc_traceback),
+        )
+
+
 def _log_uncaught_in_thread(caught: threading.ExceptHookArgs) -> None:
-    if caught.exc_value is not None:
+    # A thread may end itself with SystemExit; Python's own hook is silent about that too.
+    if caught.exc_value is not None and caught.exc_type is not SystemExit:
         log.critical(
             "An exception was not caught in a thread.",
             exc_info=(caught.exc_type, caught.exc_value, caught.exc_traceback),

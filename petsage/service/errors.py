@@ -2,6 +2,7 @@
 
 import re
 from http import HTTPStatus
+from typing import Any
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException
@@ -43,16 +44,25 @@ def answer_http_exception(error: HTTPException) -> Response | HTTPException:
     if error.response is not None or status < 400:
         return error  # complete as it is, such as a redirect of a feature
     if isinstance(error, ClientDisconnected):
-        return answer_problem(
-            Problem("incomplete-body", "The body ended before its Content-Length.")
-        )
+        return answer_problem(Problem("incomplete-body", "The body ends before it is whole."))
     # A status that the contract does not know is a feature's own.
     code = _CODES.get(status) or re.sub(r"[^a-z0-9]+", "-", error.name.lower()).strip("-")
     title = PROBLEMS[code][1] if code in PROBLEMS else error.name
-    detail = _DETAILS.get(status) or f"{title}."
+    detail = _words_of_a_feature(error) or _DETAILS.get(status) or f"{title}."
     body = problem_body(code, status, title, detail, _request_id())
     headers = [header for header in error.get_headers() if header[0].lower() != "content-type"]
     return _response(body, status, headers)
+
+
+def _words_of_a_feature(error: HTTPException) -> str | None:
+    """Return what a feature said of its error: `abort(404, "No such pet")`, or smorest's `message`.
+
+    What the router or the parser found has no words but ours; those of a 500 stay in the log.
+    """
+    if error is request.routing_exception or error.code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return None
+    said: Any = getattr(error, "data", {}).get("message", error.description)
+    return said if isinstance(said, str) and said != type(error).description else None
 
 
 def _response(body: bytes, status: int, headers: object) -> Response:

@@ -7,14 +7,16 @@ is measured by `python -m bench.app_cost --savings`; what saves less than 2 % is
 from collections.abc import Callable, Iterable
 from functools import cached_property, wraps
 from inspect import iscoroutinefunction
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from flask import Flask, Request, Response
 from flask.globals import request_ctx
 from flask.sessions import NullSession, SessionInterface, SessionMixin
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import MapAdapter, Rule
 
 from petsage.contract import JSON_MEDIA_TYPE
@@ -115,6 +117,8 @@ class LeanAdapter(MapAdapter):
 
     def match(self, *args: Any, **kwargs: Any) -> Any:
         """Return the rule of the request and the values of its variables."""
+        if self.path_info.startswith("//"):
+            raise NotFound  # werkzeug would take it for the path with one slash
         if not args and kwargs == {"return_rule": True}:
             rule = self._rules.get((self.default_method, self.path_info))
             if rule is not None:
@@ -134,7 +138,8 @@ class LeanFlask(Flask):
         self.url_map.merge_slashes = False
         self.json.ensure_ascii = False  # type: ignore[attr-defined]
         self.json.sort_keys = False  # type: ignore[attr-defined]
-        self._sync: dict[Callable[..., Any], Callable[..., Any]] = {}
+        # Weak: some functions live for one request alone.
+        self._sync: WeakSet[Callable[..., Any]] = WeakSet()
 
     @cached_property
     def rules_without_variables(self) -> dict[tuple[str, str], Rule]:
@@ -155,11 +160,13 @@ class LeanFlask(Flask):
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Look at each function once, and not at each call, whether it is a coroutine."""
-        try:
-            return self._sync[func]
-        except KeyError:
-            sync = self.async_to_sync(func) if iscoroutinefunction(func) else func
-            return self._sync.setdefault(func, sync)
+        if isinstance(func, FunctionType):
+            if func in self._sync:
+                return func
+            if not iscoroutinefunction(func):
+                self._sync.add(func)
+                return func
+        return super().ensure_sync(func)
 
     def never_blocks(self, environ: dict[str, Any]) -> bool:
         """Tell the server whether it may serve this request without a thread."""

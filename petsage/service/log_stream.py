@@ -57,7 +57,8 @@ def _never_blocking(descriptor: int) -> tuple[_Write, _Close]:
     try:
         kind = os.fstat(descriptor).st_mode
     except OSError:
-        kind = stat.S_IFREG  # closed: each write fails, as it should
+        _hold_closed(descriptor)
+        kind = stat.S_IFIFO
     if stat.S_ISSOCK(kind):  # systemd's journal
         peer = socket.socket(fileno=os.dup(descriptor))
         return lambda line: peer.send(line, socket.MSG_DONTWAIT), peer.close
@@ -70,6 +71,18 @@ def _never_blocking(descriptor: int) -> tuple[_Write, _Close]:
     except OSError:
         return lambda line: _write_if_ready(descriptor, line), lambda: None
     return lambda line: os.write(own, line), lambda: os.close(own)
+
+
+def _hold_closed(descriptor: int) -> None:
+    """Have each write to a closed descriptor fail.
+
+    Otherwise the next file or connection that is opened gets its number, and the log.
+    """
+    reader, writer = os.pipe()
+    os.close(reader)
+    if writer != descriptor:
+        os.dup2(writer, descriptor)
+        os.close(writer)
 
 
 def _write_if_ready(descriptor: int, line: bytes) -> int:

@@ -74,7 +74,7 @@ class JsonFormatter(logging.Formatter):
 
 
 # ASCII only: the length in characters is the length in bytes.
-_encode = json.JSONEncoder(separators=(",", ":"), default=repr).encode
+_encode = json.JSONEncoder(separators=(",", ":"), default=repr, allow_nan=False).encode
 
 
 def _line(members: Mapping[str, Any]) -> str:
@@ -85,6 +85,8 @@ def _cut_to_fit(members: dict[str, Any]) -> str:
     """Cut the longest text, then the next, until the line fits; of a traceback keep the end."""
     while len(line := _line(members)) > MAX_LINE_BYTES:
         name = max(members, key=lambda name: len(str(members[name] or "")))
+        if members[name] == _shortened(name, "", 0):
+            raise ValueError("the record has too many members for one line")
         text = str(members[name])[-MAX_LINE_BYTES:] if name == "traceback" else str(members[name])
         kept, too_many = 0, min(len(text), MAX_LINE_BYTES) + 1
         while too_many - kept > 1:
@@ -102,6 +104,19 @@ def _shortened(name: str, text: str, kept: int) -> str:
     return "…" + text[len(text) - kept :] if name == "traceback" else text[:kept] + "…"
 
 
+def _unloggable(record: logging.LogRecord) -> logging.LogRecord:
+    """Return what can be said of a record without asking anything of what is in it."""
+    what = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+    return logging.makeLogRecord(
+        {
+            "name": record.name,
+            "levelname": record.levelname,
+            "created": record.created,
+            "msg": f"Unloggable record: {what!r}",
+        }
+    )
+
+
 class JsonHandler(logging.Handler):
     """Writes records to the log stream, and knows whether that works."""
 
@@ -113,13 +128,12 @@ class JsonHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record; a line that can't be written is lost, never waited for."""
         try:
-            written = self.stream.write(self.format(record).encode())
+            line = self.format(record)
         except Exception:
             # A record that can't be formatted (wrong arguments) is its author's fault; that it
             # was there is logged all the same.
-            record.msg, record.args = f"Unloggable record: {record.msg!r}", None
-            record.exc_info = None
-            written = self.stream.write(self.format(record).encode())
+            line = self.format(_unloggable(record))
+        written = self.stream.write(line.encode())
         receipt: Receipt | None = getattr(record, "receipt", None)
         if receipt is not None and written:
             receipt.written = True

@@ -3,6 +3,7 @@
 A view names its schemas, and a problem of its own by its code (`alt_response(503, response=CODE)`).
 """
 
+from collections.abc import Collection
 from contextlib import suppress
 from http import HTTPStatus
 from inspect import cleandoc
@@ -100,6 +101,7 @@ class Completion(BasePlugin):
         """Register what operations can refer to; what none refers to stays out of the document."""
         super().init_spec(spec)
         self._components = spec.components
+        self._ids: set[str] = set()
         for name, schema in SCHEMAS.items():
             spec.components.schema(name, schema, lazy=True)
         for name, header in HEADERS.items():
@@ -125,8 +127,12 @@ class Completion(BasePlugin):
     ) -> None:
         """Complete the operations of a path."""
         del path
-        for operation in (operations or {}).values():
-            operation.setdefault("operationId", kwargs["rule"].endpoint.rpartition(".")[2])
+        operations = operations or {}
+        for method, operation in operations.items():
+            if "operationId" not in operation:
+                endpoint = kwargs["rule"].endpoint
+                operation["operationId"] = self._operation_id(endpoint, method, operations)
+            self._ids.add(operation["operationId"])
             own = {
                 str(int(status)) if isinstance(status, int) else status: answer
                 for status, answer in operation.get("responses", {}).items()
@@ -144,6 +150,15 @@ class Completion(BasePlugin):
                 shared |= ANSWERS_TO_A_BODY
             operation["responses"] = dict(sorted((shared | own).items()))
             operation.setdefault("parameters", []).extend(PARAMETERS)
+
+    def _operation_id(self, endpoint: str, method: str, operations: Collection[str]) -> str:
+        """Return the name of the view, with as much before it as makes it unique."""
+        blueprint, _, name = endpoint.rpartition(".")
+        if len(operations) > 1:
+            name = f"{method}_{name}"
+        while name in self._ids:
+            name = f"{blueprint.replace('.', '_')}_{name}"
+        return name
 
     def _complete_answer(self, answer: dict[str, Any]) -> None:
         answer.setdefault("headers", {}).update({name: name for name in HEADERS_OF_EVERY_ANSWER})

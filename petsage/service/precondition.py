@@ -6,6 +6,9 @@ from petsage.contract import EXPECT_RELEASE_HEADER
 from petsage.service.problems import Problem
 from petsage.service.release import Release
 
+# Not every blank that Python knows: a no-break space is no blank of HTTP (RFC 9110, section 5.6.3).
+_BLANKS = " \t"
+
 
 def require_expected(release: Release) -> None:
     """Raise a problem if the request expects another release than this one.
@@ -18,7 +21,7 @@ def require_expected(release: Release) -> None:
     expected = request.environ.get("HTTP_EXPECT_RELEASE")
     if expected is None:
         return
-    expected = expected.strip()
+    expected = expected.strip(_BLANKS)
     # Servers join a repeated header with a comma (PEP 3333), which no release contains.
     if not expected or "," in expected:
         raise Problem(

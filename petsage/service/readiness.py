@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Collection
 from contextvars import copy_context
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from time import monotonic
 from typing import Literal
 
@@ -108,14 +109,17 @@ class Readiness:
             timeout: the limit of the check, in seconds.
 
         Raises:
-            ValueError: the name is taken or malformed, or the limit is no positive number.
+            ValueError: the name is taken or malformed, the check is a coroutine function (which
+                would pass without being run), or the limit is no positive number.
 
         """
         if not _NAME.fullmatch(name):
             raise ValueError(f"a check's name must match {_NAME.pattern}: {name!r}")
         if name in self._checks:
             raise ValueError(f"there is a readiness check {name!r} already")
-        if not timeout > 0:
+        if iscoroutinefunction(check):
+            raise ValueError(f"check {name!r} must be a plain function, not a coroutine function")
+        if not 0 < timeout <= threading.TIMEOUT_MAX:
             raise ValueError(f"the limit of check {name!r} must be a positive number of seconds")
         self._checks[name] = _Check(name, check, timeout)
 

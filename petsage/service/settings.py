@@ -25,6 +25,8 @@ BOOLEANS = {"true": True, "1": True, "yes": True, "on": True} | {
 # A body is held in memory while it is looked at.
 LARGEST_MAX_BODY_BYTES = 100 * 1024 * 1024
 MOST_PROXIES = 100
+# gunicorn takes 0, and then answers nobody.
+MOST_WORKERS = 1_000
 
 
 class SettingsError(ValueError):
@@ -47,6 +49,7 @@ class Settings:
     Attributes:
         port: the TCP port to listen on, where a server asks these settings for one.
         port_given: whether `PORT` was set, as a platform that routes to this process does.
+        workers: the number of worker processes (`WEB_CONCURRENCY`).
         release: the release and its commit (`PETSAGE_RELEASE`, `PETSAGE_COMMIT`, or the
             platform's own variables).
         instance: the name of this instance (`PETSAGE_INSTANCE`, `DYNO`, or the host name).
@@ -60,6 +63,7 @@ class Settings:
 
     port: int = DEFAULT_PORT
     port_given: bool = False
+    workers: int = 1
     release: Release = field(default_factory=Release)
     instance: str = field(default_factory=_host_name)
     disclose_release: bool = True
@@ -137,6 +141,7 @@ def _log_level(text: str) -> str:
 
 _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "port": ("PORT", _whole_number(1, 65_535)),
+    "workers": ("WEB_CONCURRENCY", _whole_number(1, MOST_WORKERS)),
     "disclose_release": ("PETSAGE_DISCLOSE_RELEASE", _boolean),
     "max_body_bytes": ("PETSAGE_MAX_BODY_BYTES", _whole_number(1, LARGEST_MAX_BODY_BYTES)),
     "log_level": ("PETSAGE_LOG_LEVEL", _log_level),

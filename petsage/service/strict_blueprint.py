@@ -1,22 +1,33 @@
 """A flask-smorest blueprint that is strict about what it is sent, on whichever Api it stands."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
 from flask import Request, request
 from flask_smorest import Blueprint
+from marshmallow import Schema, ValidationError
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
-from werkzeug.http import parse_options_header
 from werkzeug.wsgi import get_content_length
 
 from petsage.contract import JSON_MEDIA_TYPE
 from petsage.service import strict_json
-from petsage.service.errors import answer_problem
+from petsage.service.errors import answer_http_exception, answer_problem
 from petsage.service.lean import LeanParser
 from petsage.service.problems import Problem, bounded
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+# RFC 9110, sections 5.6.6 and 8.3.1. Not werkzeug's reader: it leaves out what it can't read.
+_PARAMETER = (
+    r"([!#$%&'*+.^_`|~0-9A-Za-z-]++)="
+    r"([!#$%&'*+.^_`|~0-9A-Za-z-]++|\"(?:[^\"\\]|\\.)*+\")"
+)
+_EACH_PARAMETER = re.compile(_PARAMETER)
+_JSON = re.compile(
+    rf"{JSON_MEDIA_TYPE}(?:[ \t]*+;[ \t]*+(?:{_PARAMETER})?+)*+[ \t]*+", re.IGNORECASE
+)
 
 
 class StrictParser(LeanParser):
@@ -29,16 +40,43 @@ class StrictParser(LeanParser):
         _require_plain_json(req)
         return strict_json.loads(body)
 
-    def handle_error(self, error: Any, *_: Any, **__: Any) -> NoReturn:
+    def handle_error(
+        self, error: ValidationError, req: Request, schema: Schema, **_: Any
+    ) -> NoReturn:
         """Turn marshmallow's errors into a problem."""
+        del req
+        errors = {
+            location: _in_order(fields, error.data, schema)
+            for location, fields in error.messages_dict.items()
+        }
         raise Problem(
             "validation-error",
             "The request does not fit its schema; see errors.",
-            errors=bounded(error.messages),
+            errors=bounded(errors),
         ) from None
 
 
+def _in_order(fields: Any, data: Any, schema: Schema) -> Any:
+    """Put the members that the schema knows first, then the others as they came.
+
+    marshmallow finds unknown members in the order of a set, which each process has of its own.
+    """
+    if not isinstance(fields, Mapping) or not isinstance(data, Mapping):
+        return fields
+    places = {name: place for place, name in enumerate(data)}
+    places |= {field.data_key or name: -1 for name, field in schema.load_fields.items()}
+    return dict(sorted(fields.items(), key=lambda item: places.get(item[0], -1)))
+
+
 def _whole_body(req: Request) -> bytes:
+    try:
+        return _read_body(req)
+    except OSError:
+        # What other servers make of a broken chunk, or of a client that is gone.
+        raise ClientDisconnected from None
+
+
+def _read_body(req: Request) -> bytes:
     limit = req.max_content_length
     if limit is None or "wsgi.input_terminated" not in req.environ:
         return req.get_data(cache=False)  # raises 413 and 400 by itself
@@ -60,11 +98,11 @@ def _require_plain_json(req: Request) -> None:
     content_type = req.environ.get("CONTENT_TYPE", "")
     if content_type == JSON_MEDIA_TYPE:
         return
-    media_type, options = parse_options_header(content_type)
-    if media_type.lower() != JSON_MEDIA_TYPE:
+    if _JSON.fullmatch(content_type) is None:
         raise Problem("unsupported-media-type", f"Send Content-Type: {JSON_MEDIA_TYPE}.")
-    if options.get("charset", "utf-8").lower() != "utf-8":
-        raise Problem("unsupported-media-type", "Send JSON in UTF-8 (RFC 8259, section 8.1).")
+    for name, value in _EACH_PARAMETER.findall(content_type):
+        if name.lower() == "charset" and value.strip('"').lower() != "utf-8":
+            raise Problem("unsupported-media-type", "Send JSON in UTF-8 (RFC 8259, section 8.1).")
 
 
 class StrictBlueprint(Blueprint):
@@ -77,6 +115,8 @@ class StrictBlueprint(Blueprint):
         super().__init__(name, import_name, description=description)
         self.tag = tag
         self.register_error_handler(Problem, answer_problem)
+        for unread in (RequestEntityTooLarge, ClientDisconnected):
+            self.register_error_handler(unread, answer_http_exception)
 
     def add_url_rule(self, rule: str, *args: Any, **kwargs: Any) -> None:
         """Register a route under the blueprint's tag."""

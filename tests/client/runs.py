@@ -52,3 +52,9 @@ def petsage(*arguments: object, within: float = 60.0, stdin: bytes = b"", **vari
 def smoke_test(url: str, *arguments: object, within: float = 60.0, **variables: str) -> Done:
     """Run `petsage smoke-test` with a JSON report."""
     return petsage("smoke-test", url, "--format", "json", *arguments, within=within, **variables)
+
+
+def rollout(url: str, *arguments: object, within: float = 60.0, **variables: str) -> Done:
+    """Run `petsage rollout` for release v43, fast, with a JSON report."""
+    fast = ("--expect-release", "v43", "--rate", 50, "--consecutive", 5, "--format", "json")
+    return petsage("rollout", url, *fast, *arguments, within=within, **variables)

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import shlex
+import socket
 import statistics
 import subprocess
 import sys
@@ -17,11 +18,13 @@ from pathlib import Path
 
 import pytest
 
+from petsage.client.cli import INTERNAL_FAULT
 from petsage.client.progress import Progress
 from petsage.client.tally import Tally
-from petsage.client.verdict import Row
+from petsage.client.verdict import ExitCode, Row
+from tests.client.facts import NEW
 from tests.client.runs import COMMAND, ROOT, environment, petsage
-from tests.client.servers import Instance, Running, http, serving
+from tests.client.servers import Instance, Received, Running, http, serving
 
 PETSAGE = Instance()
 
@@ -42,6 +45,7 @@ USAGE = {
     "a query": ["http://app.example/?a=b"],
     "a blank in the path": ["http://app.example/a b"],
     "a line break": ["http://app.example/\r\nX: y"],
+    "a line break at the end": ["{url}\r\n"],
     "a host that is none": ["http://app..example"],
     "two URLs": ["{url}", "{url}"],
     "an unknown option": ["{url}", "--nope"],
@@ -56,6 +60,7 @@ USAGE = {
     "an unwritable output": ["{url}", "--output", "/nowhere/at/all.json"],
     "an output that is a folder": ["{url}", "--output", "/"],
     "a missing cacert": ["{url}", "--cacert", "/nowhere/ca.pem"],
+    "a cacert that is empty": ["{url}", "--cacert", ""],
     "a cacert that holds none": ["{url}", "--cacert", __file__],
     "a log that is a folder": ["{url}", "--logs", "/"],
     "a log in no folder": ["{url}", "--logs", "/nowhere/at/all.log"],
@@ -101,11 +106,52 @@ def test_help_is_there(arguments: list[str]) -> None:
     assert max(map(len, done.out.splitlines())) <= 96
 
 
+def test_help_shows_a_line_for_each_exit_code() -> None:
+    shown = petsage("--help").out
+    codes = [int(code) for code in re.findall(r"^ +([0-9]+)  [a-z]", shown, re.M)]
+    assert codes == sorted([*ExitCode, INTERNAL_FAULT])
+    assert "\\b" not in shown
+
+
+@pytest.mark.parametrize("target", ["2> /dev/full", "2>&1 | true", "2>&-"])
+def test_a_fault_of_usage_is_2_also_where_nobody_can_be_told(target: str) -> None:
+    script = f"{shlex.join([*COMMAND, 'smoke-test', '--nope'])} {target}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, env=environment())
+    assert (done.returncode, done.stderr) == (2, b"")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["smoke-test", "--help"]], ids=" ".join)
+def test_help_that_nobody_reads_to_its_end_is_no_verdict(arguments: list[str]) -> None:
+    script = f"{shlex.join([*COMMAND, *arguments])} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, env=environment())
+    # 0 where true reads on for a moment.
+    assert done.returncode in (0, INTERNAL_FAULT)
+    assert done.stderr == b""
+
+
+def test_a_fault_of_its_own_is_70_also_where_nobody_can_be_told() -> None:
+    script = f"{shlex.join([*COMMAND, '--version'])} > /dev/full 2> /dev/full"
+    done = subprocess.run(["sh", "-c", script], env=environment())
+    assert done.returncode == INTERNAL_FAULT
+
+
 def test_quiet_says_nothing_but_one_line_where_it_fails(service: Running) -> None:
     assert petsage("smoke-test", service.url, "-q").__dict__ == {"code": 0, "out": "", "err": ""}
     failed = petsage("smoke-test", service.url, "-q", "--expect-release", "v9", "--wait", 0.5)
     assert (failed.code, failed.out) == (4, "")
     assert re.fullmatch(r"petsage: other-release: .+\n", failed.err)
+
+
+def test_quiet_says_the_sentence_of_the_verdict() -> None:
+    def old_then_lax(request: Received, _: socket.socket) -> bytes:
+        if request.body == b"{}":
+            return PETSAGE.problem(request, "release-mismatch")
+        return PETSAGE.pong(request, "x") if b"null" in request.body else PETSAGE(request)
+
+    with serving(old_then_lax) as server:
+        done = petsage("smoke-test", server.url, "-q")
+    assert done.code == 1
+    assert done.err.startswith("petsage: wrong: Refusal 'null': 422 validation-error was due;")
 
 
 def test_output_holds_the_report_and_stdout_shows_it_as_text(
@@ -181,6 +227,17 @@ def test_progress_is_a_plain_line_now_and_then_elsewhere() -> None:
         progress(tally, row, "503 from something before PetSage")
     waiting = "0 pings, waiting for the first right answer, 503 from something before PetSage"
     assert said.getvalue() == f"petsage: 10 s, {waiting}\npetsage: 20 s, {waiting}\n"
+
+
+def test_progress_tells_how_many_instances_stand_in_the_row() -> None:
+    said, now = io.StringIO(), [0.0]
+    progress = Progress(said, live=True, clock=lambda: now[0])
+    row = Row(None, 2, 3)
+    for _ in range(5):
+        row.add(NEW)
+    now[0] = 1.0
+    progress(Tally(None), row, "")
+    assert said.getvalue() == "\r\x1b[K1 s, 0 pings, 5 of 2 in a row, 1 of 3 instances"
 
 
 def test_what_a_server_says_can_not_colour_the_terminal() -> None:

@@ -17,19 +17,24 @@ from tests.client.runs import COMMAND, ROOT, environment, petsage
 from tests.client.servers import Instance, Received, serving
 
 COMMIT = "0f9a3b7c0f9a3b7c0f9a3b7c0f9a3b7c0f9a3b7c"
-SECTION = "\n## petsage smoke-test\n"
+COMMANDS = ("smoke-test", "rollout")
 
 
-def of_the_help() -> list[str]:
-    lines = petsage("smoke-test", "--help").out.partition("Examples:")[2].splitlines()
+def of_the_help(command: str) -> list[str]:
+    lines = petsage(command, "--help").out.partition("Examples:")[2].splitlines()
     return [line.strip() for line in lines if "petsage " in line]
 
 
-def of_the_readme() -> list[str]:
+def section(command: str) -> str:
+    """Return what the README says under the command's name."""
+    text = Path(ROOT, "README.md").read_text()
+    return text.partition(f"\n## petsage {command}\n")[2].partition("\n## ")[0]
+
+
+def of_the_readme(command: str) -> list[str]:
     """Return each example as a shell script: what stands in the README, or in its YAML."""
-    section = Path(ROOT, "README.md").read_text().partition(SECTION)[2].partition("\n## ")[0]
     found = []
-    for kind, block in re.findall(r"```(sh|yaml)\n(.*?)```", section, re.S):
+    for kind, block in re.findall(r"```(sh|yaml)\n(.*?)```", section(command), re.S):
         if kind == "sh":
             found.append(block)
             continue
@@ -41,18 +46,21 @@ def of_the_readme() -> list[str]:
             found += [shlex.join(one["command"]) for one in containers]
         else:
             found += ["\n".join(job["script"]) for job in value.values()]
-    return [script for script in found if "petsage smoke-test" in script]
+    return [script for script in found if f"petsage {command}" in script]
 
 
-HELP, README = of_the_help(), of_the_readme()
+HELP = {command: of_the_help(command) for command in COMMANDS}
+README = {command: of_the_readme(command) for command in COMMANDS}
+SCRIPTS = [script for command in COMMANDS for script in HELP[command] + README[command]]
 
 
-def test_there_are_examples() -> None:
-    assert len(HELP) >= 5
-    assert len(README) >= 6 or SECTION not in Path(ROOT, "README.md").read_text()
+@pytest.mark.parametrize(("command", "least"), [("smoke-test", 6), ("rollout", 3)])
+def test_there_are_examples(command: str, least: int) -> None:
+    assert len(HELP[command]) >= 5
+    assert len(README[command]) >= least or not section(command)
 
 
-@pytest.mark.parametrize("script", HELP + README)
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_every_example_runs(script: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.touch()
@@ -63,6 +71,7 @@ def test_every_example_runs(script: str, tmp_path: Path) -> None:
         "heroku": f"exec timeout 20 tail -n +1 -F {log}",
         "git": f"echo {COMMIT}",
         "pip": "exit 0",
+        "kubectl": "exit 0",
     }
     for name, line in stand_ins.items():
         Path(tools, name).write_text(f"#!/bin/sh\n{line}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import threading
@@ -202,6 +203,20 @@ def test_a_wrong_answer_ends_it_at_once_with_1(respond: Respond) -> None:
     assert (done.code, done.report["verdict"]) == (1, "wrong")
     assert done.report["elapsed_s"] < 5
     assert len(done.report["problems"]) == 1
+
+
+def test_an_answer_that_something_compressed_is_said_to_be_so() -> None:
+    def compressing(request: Received, _: socket.socket) -> bytes:
+        head, _, body = PETSAGE(request).partition(b"\r\n\r\n")
+        packed = gzip.compress(body)
+        length = b"Content-Length: %d\r\nContent-Encoding: gzip" % len(packed)
+        plain = b"Content-Length: %d" % len(body)
+        return head.replace(plain, length) + b"\r\n\r\n" + packed
+
+    with serving(compressing) as server:
+        done = smoke_test(server.url)
+    assert done.code == 1
+    assert "coded as gzip, which was not asked for" in done.report["problems"][0]
 
 
 @cases(WRONG_AT_THE_END)

@@ -255,3 +255,12 @@ def test_standard_input_that_ends_without_the_line_is_6_at_once() -> None:
 )
 def test_whole_is_the_record_of_the_very_request(line: str, whole: bool) -> None:
     assert is_whole(line, "x") is whole
+
+
+def test_a_record_wrapped_time_and_again_is_judged_at_once() -> None:
+    line = '{"request_id": "y", "message": "x {"}'
+    for _ in range(5):
+        line = json.dumps({"a": {"b": {"c": {"d": {"e": {"f": {"g": line}}}}}}})
+    began = time.process_time()
+    assert not is_whole(line, "x")
+    assert time.process_time() - began < 0.5

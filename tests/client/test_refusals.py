@@ -6,6 +6,12 @@ import socket
 
 import pytest
 
+from petsage.client.exchange import Client
+from petsage.client.findings import refusal_problems
+from petsage.client.ping import Marks
+from petsage.client.refusals import REFUSALS, refuse
+from petsage.client.target import target_from
+from petsage.client.verdict import ExitCode
 from tests.client.runs import smoke_test
 from tests.client.servers import Instance, Received, Respond, http, is_ping, serving, silent
 
@@ -56,6 +62,16 @@ def test_a_refusal_that_is_not_what_it_must_be_is_1(respond: Respond, name: str,
     assert [one["name"] for one in failed] == [name]
     assert got in failed[0]["got"]
     assert (skipped.code, skipped.report["refusals"]) == (0, [])
+
+
+def test_a_service_that_goes_away_among_the_refusals_is_unreachable_not_wrong() -> None:
+    with serving(PETSAGE) as server:
+        target = target_from(server.url)
+    missing = refuse(Client(target), Marks(), REFUSALS[0], expect=None, timeout=1, sleep=id)
+    assert (missing.passed, missing.unreachable) == (False, True)
+    [(code, sentence)] = refusal_problems([missing])
+    assert code is ExitCode.UNREACHABLE
+    assert "422 validation-error was due; what came: no connection" in sentence
 
 
 def test_a_refusal_by_something_before_petsage_is_a_warning() -> None:

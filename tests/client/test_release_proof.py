@@ -41,6 +41,13 @@ def test_the_old_release_alone_is_4(ignores: bool) -> None:
     assert done.report["row"]["excluded_share"] is None
 
 
+def test_a_service_that_does_not_know_its_release_is_4_and_told_what_it_lacks() -> None:
+    with serving(OLD.named(release=None)) as server:
+        done = smoke_test(server.url, "--expect-release", "v43", "--wait", 0.5)
+    assert done.code == 4
+    assert "set PETSAGE_RELEASE there" in done.report["problems"][0]
+
+
 @pytest.mark.parametrize("ignores", [False, True], ids=["412", "200 that names itself"])
 def test_a_tenth_of_a_round_robin_fleet_old_is_5(ignores: bool) -> None:
     old = OLD.named(ignores_expect=ignores)

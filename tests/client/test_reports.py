@@ -227,9 +227,21 @@ def test_the_text_report_says_what_it_means_and_what_to_do(problems: list[ExitCo
     assert text.startswith(first.word.upper())
     assert ("what next" in text) is bool(problems)
     assert "evidence" in text
-    assert max(map(len, text.splitlines())) <= 90
+    assert max(map(len, text.splitlines())) <= 80
     assert "\x1b" not in text
     assert "\x1b[1;3" in as_text.render(outcome(*problems), colour=True)
+
+
+@pytest.mark.parametrize("form", ["text", "junit", "markdown", "html"])
+def test_what_people_read_shows_the_eight_releases_that_answered_most(form: str) -> None:
+    run = outcome()
+    for number in range(500):
+        run.tally.add(fact(release=f"flapping-{number}"))
+    text = rendered(run, form)
+    assert len(set(re.findall(r"flapping-\d+", text.replace("\\", "")))) == 6
+    assert "v42" in text
+    assert "v43" in text
+    assert "494 more" in text
 
 
 @pytest.mark.parametrize("form", FORMATS)

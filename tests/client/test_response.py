@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable
 
 import pytest
@@ -55,6 +56,15 @@ def test_answers_without_a_body_have_none() -> None:
 def test_fields_are_found_in_any_case_and_repeated_ones_show_each_value() -> None:
     response = read(b"HTTP/1.1 204 No\r\nX-A: 1\r\nx-a: 1\r\nX-a:  2 \r\n\r\n")
     assert (response.header("x-A"), response.header("X-B")) == ("1, 2", None)
+
+
+def test_a_field_full_of_blanks_is_read_at_once() -> None:
+    # What takes quadratic time here (a minute) ends by no deadline.
+    blanks = b" " * 60_000
+    began = time.process_time()
+    head = b"HTTP/1.1 204 No\r\nX: \ta" + blanks + b"b" + b"\t \r\nY:\r\n\r\n"
+    assert read(head).headers == {"x": f"a{blanks.decode()}b", "y": ""}
+    assert time.process_time() - began < 1
 
 
 BROKEN = {

@@ -88,11 +88,12 @@ def test_a_ping_that_only_ran_into_the_deadline_does_not_decide() -> None:
     [
         (fact(failure=Failure.SERVER_ERROR, status=503, worker=None, retry_after_s=2.0), 2.0),
         (fact(failure=Failure.SERVER_ERROR, status=503, worker=None, retry_after_s=99.0), 5.0),
+        (fact(failure=Failure.SERVER_ERROR, status=503, worker=None, retry_after_s=0.0), 0.5),
         (fact(mismatch=True, status=412, release="v42", retry_after_s=1.0), 0.5),
         (lost(), 0.5),
         (fact(), 0.0),
     ],
-    ids=["Retry-After", "a long Retry-After", "412", "transport", "right"],
+    ids=["Retry-After", "a long Retry-After", "Retry-After: 0", "412", "transport", "right"],
 )
 def test_how_long_it_pauses(first: Fact, pause: float) -> None:
     pauses: list[float] = []

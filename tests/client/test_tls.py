@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 import trustme
 
 from tests.client.runs import smoke_test
-from tests.client.servers import Instance, serving
+from tests.client.servers import Instance, Received, serving
 
 PETSAGE = Instance()
 
@@ -53,6 +55,19 @@ def test_a_certificate_of_another_name_is_3_at_once(authority: trustme.CA, cacer
 def test_an_own_authority_is_trusted_with_cacert(server_tls: ssl.SSLContext, cacert: Path) -> None:
     with serving(PETSAGE, tls=server_tls) as server:
         assert smoke_test(server.url, "--cacert", cacert).code == 0
+
+
+def test_tls_that_breaks_after_the_handshake_is_a_failure_of_tls(
+    server_tls: ssl.SSLContext, cacert: Path
+) -> None:
+    def garbling(_request: Received, connection: socket.socket) -> None:
+        with socket.socket(fileno=os.dup(connection.fileno())) as below:
+            below.sendall(b"\x17\x03\x03\x00\x20" + b"z" * 32)
+
+    with serving(garbling, tls=server_tls) as server:
+        done = smoke_test(server.url, "--wait", 0.7, "--cacert", cacert)
+    assert done.code == 3
+    assert set(done.report["pings"]["failed"]) == {"tls"}
 
 
 def test_https_to_a_server_that_speaks_plain_http_is_3() -> None:

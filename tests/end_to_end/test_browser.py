@@ -5,21 +5,10 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.running import Service, running_service
-from tests.tools import require
 
-FLAGS = [
-    # The sandbox wants privileges that a container lacks; the rest keeps it from calling home.
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 REPORT_VIOLATIONS = """
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (event) =>
@@ -33,15 +22,6 @@ PATHS = ["/", "/docs", "/docs/", "/redoc"]
 def service() -> Iterator[Service]:
     with running_service(PETSAGE_RELEASE="v43", PETSAGE_TRUSTED_PROXIES="1") as service:
         yield service
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = require("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @contextmanager

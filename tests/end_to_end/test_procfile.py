@@ -108,10 +108,15 @@ def test_the_log_is_json_lines_with_one_line_per_request(service: Service) -> No
 
 
 def test_both_workers_answer_each_under_an_id_of_its_own(service: Service) -> None:
-    told = [get(f"{service.url}/system/version") for _ in range(60)]
-    by_header = {headers["PetSage-Worker"] for _, _, headers in told}
-    assert by_header == {body["worker"] for _, body, _ in told}
-    assert len(by_header) == 2
+    workers = set()
+    # The kernel deals connections out as it likes: many in a row may go to one worker.
+    for _ in range(3_000):
+        _, told, headers = get(f"{service.url}/system/version")
+        assert told["worker"] == headers["PetSage-Worker"]
+        workers.add(told["worker"])
+        if len(workers) == 2:
+            break
+    assert len(workers) == 2
 
 
 def test_a_release_is_expected_over_the_wire(service: Service) -> None:

@@ -1,10 +1,12 @@
 """errors, problems: one shape for whatever goes wrong, under 2 KB, nothing of the input in it."""
 
 import json
+from io import BytesIO
 
 import pytest
 from flask import abort, redirect
 from flask.testing import FlaskClient
+from flask_smorest import abort as smorest_abort
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +42,18 @@ MEDIA_TYPES = {
     "two": ({"Content-Type": "application/json, application/json"}, 415),
     "Latin-1": ({"Content-Type": "application/json; charset=latin-1"}, 415),
     "UTF-16": ({"Content-Type": "application/json; charset=utf-16"}, 415),
+    "not ASCII": ({"Content-Type": "application/json; charset=\xe9"}, 415),
+    "blanks around =": ({"Content-Type": "application/json; charset = utf-16"}, 415),
+    "two charsets": ({"Content-Type": "application/json; charset=utf-16; charset=utf-8"}, 415),
+    "no end of a quote": ({"Content-Type": 'application/json; charset="utf-8'}, 415),
+    "more than a charset": ({"Content-Type": "application/json; charset=utf-8, text/plain"}, 415),
+    "no charset": ({"Content-Type": "application/json; charset="}, 415),
+    "many blanks": ({"Content-Type": f"application/json;{' ' * 8_000}x"}, 415),
+    "empty parameters": ({"Content-Type": "application/json ;; "}, 200),
+    "a charset in quotes of another": (
+        {"Content-Type": 'application/json; a="; charset=utf-16 \\""'},
+        200,
+    ),
     "plain": ({"Content-Type": "application/json"}, 200),
     "UTF-8": ({"Content-Type": 'Application/JSON ; Charset="UTF-8"'}, 200),
     "other parameter": ({"Content-Type": "application/json; indent=2"}, 200),
@@ -69,10 +83,11 @@ def test_a_body_over_the_limit_is_413_whatever_its_media_type(client_of: ClientO
 
 def test_twenty_thousand_unknown_members_get_the_first_ten(client_of: ClientOf) -> None:
     client = client_of(max_body_bytes=5_000_000)
-    body = {f"{number:05}{'é' * 30}": number for number in range(20_000)}
-    answer = client.post(SMOKE_TEST, json=body)
+    body = {f"{number:05}{'é' * 30}": number for number in range(20_000)} | {"ping": None}
+    answer = client.post(SMOKE_TEST, data=json.dumps(body), content_type="application/json")
     assert answer.status_code == 422
-    assert len(answer.json["errors"]["json"]) == 10
+    names = list(answer.json["errors"]["json"])
+    assert [name[:5] for name in names] == ["ping", *(f"{number:05}" for number in range(9))]
     assert len(answer.data) < 2_048
 
 
@@ -126,6 +141,16 @@ def test_an_abort_of_a_feature_keeps_its_status_and_headers(client: FlaskClient)
     assert answer.content_type == "application/problem+json"
 
 
+def test_what_a_feature_says_of_its_error_is_told(client: FlaskClient) -> None:
+    app = client.application
+    app.add_url_rule("/plain", "plain", lambda: abort(404, "No such pet."))
+    app.add_url_rule("/smorest", "smorest", lambda: smorest_abort(409, message="Rex is taken."))
+    app.add_url_rule("/broken", "broken", lambda: abort(500, "s3cret"))
+    assert client.get("/plain").json["detail"] == "No such pet."
+    assert client.get("/smorest").json["detail"] == "Rex is taken."
+    assert "s3cret" not in client.get("/broken").text
+
+
 def test_a_redirect_of_a_feature_is_left_alone(client: FlaskClient) -> None:
     client.application.add_url_rule("/moved", view_func=lambda: abort(redirect("/system/live")))
     answer = client.get("/moved")
@@ -138,5 +163,22 @@ def test_a_body_shorter_than_announced_is_incomplete(client: FlaskClient) -> Non
         data=b'{"ping":',
         content_type="application/json",
         environ_overrides={"CONTENT_LENGTH": "50"},
+    )
+    assert (answer.status_code, answer.json["code"]) == (400, "incomplete-body")
+
+
+class BrokenInput(BytesIO):
+    """What a server hands on where a chunk is broken, or its client is gone."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        raise OSError("Invalid chunk header")
+
+
+def test_a_body_that_a_server_can_not_read_is_incomplete(client: FlaskClient) -> None:
+    answer = client.post(
+        SMOKE_TEST,
+        content_type="application/json",
+        input_stream=BrokenInput(),
+        environ_overrides={"wsgi.input_terminated": True},
     )
     assert (answer.status_code, answer.json["code"]) == (400, "incomplete-body")

@@ -1,11 +1,15 @@
 """lean: each shortcut does what Flask, werkzeug and webargs do on their own way there."""
 
+import gc
 import logging
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask, Response, request, session
+from flask import Flask, Response, after_this_request, request, session
+from flask.testing import FlaskClient
+from flask.views import MethodView
 from marshmallow import RAISE, Schema, ValidationError, fields
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException
@@ -117,7 +121,7 @@ def _with_routes(app: Flask) -> Flask:
     return app
 
 
-PATHS = ["/", "/plain", "/plain/", "//plain", "/Plain", "/with/a", "/with/é", "/é", "/no"]
+PATHS = ["/", "/plain", "/plain/", "/Plain", "/with/a", "/with/é", "/é", "/no"]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "BREW"])
@@ -166,3 +170,26 @@ def test_a_request_s_record_is_of_the_logger_that_it_names(
 
 def _refuse(_record: logging.LogRecord) -> bool:
     return False
+
+
+class Pets(MethodView):
+    def get(self) -> str:
+        return "Miu"
+
+
+def test_what_lives_for_one_request_is_forgotten_with_it(client: FlaskClient) -> None:
+    kept: list[weakref.ref[object]] = []
+
+    class Remembered(Pets):
+        def __init__(self) -> None:
+            @after_this_request
+            def after(response: object) -> object:
+                return response
+
+            kept.extend((weakref.ref(self), weakref.ref(after)))
+
+    client.application.add_url_rule("/pets", view_func=Remembered.as_view("pets"))
+    for _ in range(5):
+        assert client.get("/pets").text == "Miu"
+    gc.collect()
+    assert [one() for one in kept] == [None] * 10

@@ -73,3 +73,15 @@ def test_a_terminal_that_is_not_read_never_blocks() -> None:
     assert not stream.working
     os.close(controller)
     os.close(terminal)
+
+
+def test_what_is_opened_later_does_not_get_the_log_of_a_closed_stdout(tmp_path: Path) -> None:
+    reader, closed = os.pipe()
+    os.close(reader)
+    os.close(closed)
+    stream = LogStream(closed)
+    with (tmp_path / "one").open("wb") as one, (tmp_path / "two").open("wb") as two:
+        assert not stream.write(b"line\n")
+        assert closed not in (one.fileno(), two.fileno())
+    assert (tmp_path / "one").read_bytes() + (tmp_path / "two").read_bytes() == b""
+    os.close(closed)

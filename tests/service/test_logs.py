@@ -71,11 +71,35 @@ def test_a_long_traceback_keeps_its_end() -> None:
     assert told["traceback"].endswith("ValueError: the cause\n")
 
 
-def test_a_record_that_can_not_be_formatted_is_logged_as_such(log_file: tuple[int, Path]) -> None:
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+CIRCLE: dict[str, object] = {}
+CIRCLE["itself"] = CIRCLE
+
+UNLOGGABLE = {
+    "wrong arguments": (record("%d pets", "three"), "'%d pets'"),
+    "a message that can't be told": (record(Unspeakable()), "'Unspeakable'"),  # type: ignore[arg-type]
+    "a field that can't be told": (record("a", fields={"pet": Unspeakable()}), "'a'"),
+    "a field in a circle": (record("a", fields={"pet": CIRCLE}), "'a'"),
+    "a number that JSON does not know": (record("a", fields={"pet": float("nan")}), "'a'"),
+    "too many fields": (record("a", fields={f"pet{n}": n for n in range(1_000)}), "'a'"),
+    "a long message": (record("x" * 9_000, fields={"pet": Unspeakable()}), "'xxxx"),
+}
+
+
+@pytest.mark.parametrize(("unloggable", "told"), UNLOGGABLE.values(), ids=UNLOGGABLE)
+def test_a_record_that_can_not_be_formatted_is_logged_as_such(
+    log_file: tuple[int, Path], unloggable: logging.LogRecord, told: str
+) -> None:
     descriptor, path = log_file
     handler = logs.JsonHandler(Settings(), LogStream(descriptor))
-    handler.handle(record("%d pets", "three"))
-    assert json.loads(path.read_text())["message"] == "Unloggable record: '%d pets'"
+    handler.handle(unloggable)
+    line = path.read_text()
+    assert len(line) <= 4_096
+    assert json.loads(line)["message"].startswith(f"Unloggable record: {told}")
 
 
 def test_a_receipt_tells_whether_the_record_was_written(log_file: tuple[int, Path]) -> None:
@@ -169,6 +193,10 @@ def test_a_full_disk_breaks_the_log_check_and_nothing_else(client: FlaskClient) 
     os.close(full)
 
 
-def test_a_closed_stdout_breaks_the_log_check_and_nothing_else(client: FlaskClient) -> None:
-    logs.install(Settings(), LogStream(9_999))
+def test_a_closed_stdout_breaks_the_log_check_and_nothing_else(
+    client: FlaskClient, pipe: tuple[int, int]
+) -> None:
+    _, writer = pipe
+    os.close(writer)
+    logs.install(Settings(), LogStream(writer))
     assert_broken(client)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from flask.views import MethodView
 from jsonschema import Draft202012Validator, FormatChecker
 from marshmallow import Schema, fields
 from openapi_spec_validator import validate
@@ -332,3 +333,32 @@ def test_a_feature_of_ones_own_stands_in_a_document_that_stays_valid() -> None:
     assert set(operation["responses"]) > ANY_REQUEST
     assert "PaginationMetadata" in document["components"]["schemas"]
     assert app.test_client().get("/redoc").status_code == 200
+
+
+def test_operations_have_different_ids_whatever_features_call_their_views() -> None:
+    app = create_app(Settings())
+    for kind in ("cats", "dogs"):
+        blueprint = StrictBlueprint(kind, __name__, tag=kind)
+
+        @blueprint.route(f"/{kind}")
+        def live() -> None:
+            """Share a name with a route of the service."""
+
+        @blueprint.route(f"/{kind}/<int:number>")
+        class Pet(MethodView):
+            def get(self, number: int) -> None:
+                """Tell of a pet."""
+
+            def delete(self, number: int) -> None:
+                """Forget a pet."""
+
+        app.extensions["petsage"].api.register_blueprint(blueprint)
+    document = app.test_client().get("/openapi.json").json
+    ids = [
+        operation["operationId"]
+        for methods in document["paths"].values()
+        for method, operation in methods.items()
+        if method != "parameters"
+    ]
+    assert len(ids) == len(PATHS) + 6
+    assert len(set(ids)) == len(ids)

@@ -51,6 +51,10 @@ def test_unknown_is_never_expected_rightly(client: FlaskClient) -> None:
     assert client.get("/system/live", headers={"Expect-Release": "unknown"}).status_code == 412
 
 
+def test_a_blank_that_http_does_not_know_is_part_of_the_name(v43: FlaskClient) -> None:
+    assert v43.get("/system/live", headers={"Expect-Release": "v43\xa0"}).status_code == 412
+
+
 def test_404_and_405_come_first_and_the_body_last(v43: FlaskClient) -> None:
     expect_another = {"Expect-Release": "v44"}
     assert v43.get("/nothing", headers=expect_another).status_code == 404

@@ -121,6 +121,14 @@ def test_a_name_that_is_taken_and_a_limit_that_is_none_are_refused() -> None:
     readiness.add("a", lambda: None)
     with pytest.raises(ValueError, match="already"):
         readiness.add("a", lambda: None)
-    for limit in (0, -1, float("nan")):
+    for limit in (0, -1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="positive"):
             readiness.add("b", lambda: None, timeout=limit)
+
+
+def test_a_coroutine_function_is_refused_because_calling_it_checks_nothing() -> None:
+    async def ping() -> None:
+        raise ConnectionError
+
+    with pytest.raises(ValueError, match="coroutine"):
+        Readiness().add("database", ping)

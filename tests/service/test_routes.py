@@ -119,12 +119,13 @@ def test_options_and_405_name_the_methods_and_head_works_where_get_does(
 
 
 @pytest.mark.parametrize(
-    "path", ["/system//live", "//system/live", "/system/live//", "/Smoke-Test"]
+    "path", ["/system//live", "//system/live", "///", "/system/live//", "/Smoke-Test"]
 )
 def test_a_path_that_is_nearly_right_is_404_and_never_a_redirect(
     client: FlaskClient, path: str
 ) -> None:
-    assert client.get(f"http://localhost{path}").status_code == 404
+    # The client itself would read `//system` as a host.
+    assert client.get(environ_overrides={"PATH_INFO": path}).status_code == 404
 
 
 @pytest.mark.parametrize("path", POSTS)

@@ -15,6 +15,7 @@ def test_every_variable_is_read_and_blanks_around_it_are_dropped() -> None:
     settings = Settings.from_environ(
         {
             "PORT": " 5000 ",
+            "WEB_CONCURRENCY": "2",
             "PETSAGE_RELEASE": " v43\n",
             "PETSAGE_COMMIT": "12e4567",
             "PETSAGE_INSTANCE": "web.1",
@@ -28,6 +29,7 @@ def test_every_variable_is_read_and_blanks_around_it_are_dropped() -> None:
     assert settings == Settings(
         port=5000,
         port_given=True,
+        workers=2,
         release=Release("v43", "12e4567", "PETSAGE_RELEASE", "PETSAGE_COMMIT"),
         instance="web.1",
         disclose_release=False,
@@ -42,6 +44,7 @@ FAULTS = {
     "port of a service link": ("PORT", "tcp://10.0.0.1:80"),
     "port 0": ("PORT", "0"),
     "port 65536": ("PORT", "65536"),
+    "no worker": ("WEB_CONCURRENCY", "0"),
     "boolean": ("PETSAGE_DISCLOSE_RELEASE", "maybe"),
     "underscore in a number": ("PETSAGE_MAX_BODY_BYTES", "1_000"),
     "sign": ("PETSAGE_MAX_BODY_BYTES", "+5"),

@@ -40,6 +40,17 @@ def test_its_validation_and_its_media_type_are_as_strict_there(foreign: FlaskCli
     assert foreign.post("/system/smoke-test?x=1", json={"ping": "a"}).status_code == 422
 
 
+def test_a_body_that_is_too_large_or_cut_short_is_a_problem_there_too(
+    foreign: FlaskClient,
+) -> None:
+    large = foreign.post("/system/smoke-test", data=b"x" * 100_001)
+    assert (large.status_code, large.json["code"]) == (413, "body-too-large")
+    short = foreign.post(
+        "/system/smoke-test", data=b"{", environ_overrides={"CONTENT_LENGTH": "50"}
+    )
+    assert (short.status_code, short.json["code"]) == (400, "incomplete-body")
+
+
 def test_the_rest_of_the_app_keeps_its_own_errors(foreign: FlaskClient) -> None:
     answer = foreign.get("/nothing")
     assert (answer.status_code, answer.content_type) == (404, "application/json")

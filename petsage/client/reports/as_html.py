@@ -6,6 +6,9 @@ from html import escape
 
 from petsage.client.outcome import Outcome
 from petsage.client.reports import summary
+from petsage.client.reports.timeline import STYLE, timeline
+from petsage.client.reports.timeline_table import tables
+from petsage.client.rollout_outcome import RolloutOutcome
 
 _STYLE = """
 :root { color-scheme: light dark; --good: #0b6e4f; --bad: #b3261e; --line: #8884; }
@@ -14,14 +17,20 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto
 1rem; } h1 { font-size: 1.4rem; } h1 b { color: var(--bad); } h1.passed b { color: var(--good);
 } table { border-collapse: collapse; width: 100%; margin: 1rem 0; } th, td { text-align: left;
 vertical-align: top; padding: .3rem .6rem .3rem 0;
-  border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-th { font-weight: 600; } td:nth-child(4) { white-space: nowrap; }
+  border-bottom: 1px solid var(--line); }
+p, li, td { overflow-wrap: anywhere; }
+th { font-weight: 600; white-space: nowrap; } td:nth-child(4) { white-space: nowrap; }
+figure { margin: 1.5rem 0; }
+.scrolls { overflow-x: auto; }
+.scrolls th, .scrolls td { padding-right: 1rem; white-space: nowrap; }
+.scrolls th { overflow-wrap: anywhere; white-space: normal; min-width: 5rem; max-width: 9rem; }
 """
 
 
 def render(outcome: Outcome) -> str:
     """Return the report as a whole HTML document."""
     code = outcome.exit_code
+    style = _STYLE
     figures = "".join(
         f'<tr><th scope="row">{escape(label)}</th><td>{escape(figure)}</td></tr>\n'
         for label, figure in [("url", outcome.url), *summary.figures(outcome)]
@@ -29,8 +38,11 @@ def render(outcome: Outcome) -> str:
     parts = [
         f'<h1 class="{code.word}"><b>{code.word}</b> (exit code {code:d})</h1>',
         f"<p>{escape(summary.headline(outcome))}</p>",
-        f"<table>{figures}</table>",
     ]
+    if isinstance(outcome, RolloutOutcome):
+        style += STYLE
+        parts.append(timeline(outcome))
+    parts.append(f"<table>{figures}</table>")
     if told := summary.evidence(outcome):
         parts.append(f"<p>{escape(told)}</p>")
     for title, sentences in (
@@ -44,11 +56,13 @@ def render(outcome: Outcome) -> str:
         parts.append(f"<h2>What next</h2><p>{escape(step)}</p>")
     if outcome.refusals:
         parts.append(_refusals(outcome))
+    if isinstance(outcome, RolloutOutcome):
+        parts.append(tables(outcome))
     body = "\n".join(parts)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>petsage smoke-test: {code.word}</title>\n<style>{_STYLE}</style></head>\n"
+        f"<title>petsage {outcome.kind}: {code.word}</title>\n<style>{style}</style></head>\n"
         f"<body><main>\n{body}\n</main></body></html>\n"
     )
 

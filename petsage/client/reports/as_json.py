@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from petsage.client.outcome import Outcome
 from petsage.client.reports.summary import instant
+from petsage.client.rollout_outcome import RolloutOutcome
 from petsage.client.tally import ReleaseCount
 
-SCHEMA = "petsage.smoke-test/1"
+VERSION = 1
 
 
 def render(outcome: Outcome) -> str:
@@ -21,8 +21,9 @@ def render(outcome: Outcome) -> str:
 def value(outcome: Outcome) -> dict[str, Any]:
     """Return the report's members."""
     tally, row, log = outcome.tally, outcome.row, outcome.log
+    further = _rollout(outcome) if isinstance(outcome, RolloutOutcome) else {}
     return {
-        "schema": SCHEMA,
+        "schema": f"petsage.{outcome.kind}/{VERSION}",
         "url": outcome.url,
         "verdict": outcome.exit_code.word,
         "exit_code": int(outcome.exit_code),
@@ -40,13 +41,47 @@ def value(outcome: Outcome) -> dict[str, Any]:
             "excluded_share": row.excluded_share,
         },
         "refusals": [
-            {name: part for name, part in asdict(refusal).items() if name != "mismatch"}
+            {name: getattr(refusal, name) for name in ("name", "passed", "expected", "got")}
             for refusal in outcome.refusals
         ],
         "log": log and {"found": log.found, "late_s": log.late_s, "whole": log.whole},
         "problems": [sentence for _, sentence in outcome.problems],
         "warnings": outcome.warnings,
+        **further,
     }
+
+
+def _rollout(outcome: RolloutOutcome) -> dict[str, Any]:
+    record, deploy = outcome.record, outcome.deploy
+    failures = sorted(record.failures, key=lambda failed: failed.due_at)
+    return {
+        "rate": outcome.rate,
+        "command": deploy
+        and {
+            "argv": list(deploy.argv),
+            "exit_code": deploy.exit_code,
+            "started_at": _instant(deploy.started_at),
+            "ended_at": _instant(deploy.ended_at),
+        },
+        "switch": {
+            "first_new": _instant(record.first_new),
+            "last_old": _instant(record.last_old),
+            "overlap_s": _rounded(record.overlap_s),
+        },
+        "longest_gap_s": _rounded(record.longest_gap_s),
+        "failures": [
+            {"due_at": instant(one.due_at), "class": one.failure.value, "detail": one.detail}
+            for one in failures
+        ],
+    }
+
+
+def _instant(seconds: float | None) -> str | None:
+    return None if seconds is None else instant(seconds)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def _release(one: ReleaseCount) -> dict[str, Any]:

@@ -6,28 +6,28 @@ import xml.etree.ElementTree as ET
 
 from petsage.client.outcome import Outcome
 from petsage.client.reports import as_text, summary
+from petsage.client.rollout_outcome import DeployRun, RolloutOutcome
 from petsage.client.verdict import ExitCode
-
-_CLASS = "petsage.smoke-test"
 
 
 def render(outcome: Outcome) -> str:
     """Return the report as one testsuite; each check is a case of it."""
-    suite = ET.Element("testsuite", name="petsage smoke-test")
+    kind = f"petsage.{outcome.kind}"
+    suite = ET.Element("testsuite", name=f"petsage {outcome.kind}")
     for code, name in _checks(outcome):
-        case = ET.SubElement(suite, "testcase", classname=_CLASS, name=name)
+        case = ET.SubElement(suite, "testcase", classname=kind, name=name)
         sentences = [told for found, told in outcome.problems if found is code]
         if sentences:
-            _fail(case, code, sentences)
+            _fail(outcome, case, code, sentences)
         elif not _reached(outcome, code):
             ET.SubElement(case, "skipped", message="not reached: something failed before")
     for refusal in outcome.refusals:
         case = ET.SubElement(
-            suite, "testcase", classname=f"{_CLASS}.refusals", name=refusal.name, time="0"
+            suite, "testcase", classname=f"{kind}.refusals", name=refusal.name, time="0"
         )
         if refusal.passed is False:
-            told = f"{refusal.expected} was due, {refusal.got} came"
-            ET.SubElement(case, "failure", message=told, type="refusal").text = told
+            told = ET.SubElement(case, "failure", message=refusal.shortfall, type="refusal")
+            told.text = refusal.shortfall
         elif refusal.passed is None:
             ET.SubElement(case, "skipped", message=f"not put to PetSage: {refusal.got}")
     cases = suite.findall("testcase")
@@ -45,7 +45,7 @@ def render(outcome: Outcome) -> str:
     suite.set("time", f"{outcome.elapsed_s:.3f}")
     suite.set("timestamp", summary.instant(outcome.started_at)[:19])
     ET.SubElement(suite, "system-out").text = as_text.render(outcome)
-    root = ET.Element("testsuites", name="petsage smoke-test")
+    root = ET.Element("testsuites", name=f"petsage {outcome.kind}")
     for name in ("tests", "failures", "errors", "time"):
         root.set(name, suite.get(name, "0"))
     root.append(suite)
@@ -55,15 +55,19 @@ def render(outcome: Outcome) -> str:
 
 def _checks(outcome: Outcome) -> list[tuple[ExitCode, str]]:
     row, release = outcome.row, outcome.expected
-    checks = [
-        (ExitCode.UNREACHABLE, "PetSage answers"),
-        (ExitCode.WRONG, "its answers are right"),
-    ]
+    rollout = isinstance(outcome, RolloutOutcome)
+    checks = [(ExitCode.UNREACHABLE, "PetSage answers")]
+    if not rollout:
+        checks.append((ExitCode.WRONG, "its answers are right"))
+    if _command(outcome):
+        checks.append((ExitCode.COMMAND_FAILED, "the command succeeds"))
     if release:
         checks.append((ExitCode.OTHER_RELEASE, f"release {release} answers"))
     checks.append((ExitCode.MIXED, f"{row.consecutive} answers in a row are right"))
     if outcome.log or any(code is ExitCode.LOG_MISSING for code, _ in outcome.problems):
         checks.append((ExitCode.LOG_MISSING, "the log line arrives"))
+    if rollout:
+        checks.append((ExitCode.OVER_BUDGET, "the budget is kept"))
     if outcome.exit_code is ExitCode.INTERRUPTED:
         checks.append((ExitCode.INTERRUPTED, "the run comes to its end"))
     return checks
@@ -75,10 +79,17 @@ def _reached(outcome: Outcome, code: ExitCode) -> bool:
         return outcome.tally.answered
     if code in (ExitCode.WRONG, ExitCode.OTHER_RELEASE):
         return not outcome.row.waiting
+    if code is ExitCode.COMMAND_FAILED:
+        command = _command(outcome)
+        return command is not None and command.exit_code == 0
     return outcome.row.whole
 
 
-def _fail(case: ET.Element, code: ExitCode, sentences: list[str]) -> None:
+def _command(outcome: Outcome) -> DeployRun | None:
+    return outcome.deploy if isinstance(outcome, RolloutOutcome) else None
+
+
+def _fail(outcome: Outcome, case: ET.Element, code: ExitCode, sentences: list[str]) -> None:
     kind = "error" if code in (ExitCode.UNREACHABLE, ExitCode.INTERRUPTED) else "failure"
     told = ET.SubElement(case, kind, message=sentences[0], type=code.word)
-    told.text = "\n".join([*sentences, summary.NEXT_STEPS[code]])
+    told.text = "\n".join([*sentences, summary.next_step(outcome, code)])

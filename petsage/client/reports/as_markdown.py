@@ -12,7 +12,7 @@ def render(outcome: Outcome) -> str:
     """Return the report as Markdown."""
     mark = "✅" if not outcome.exit_code else "❌"
     lines = [
-        f"## {mark} petsage smoke-test: {outcome.exit_code.word}",
+        f"## {mark} petsage {outcome.kind}: {outcome.exit_code.word}",
         "",
         f"{_text(summary.headline(outcome))} (exit code {outcome.exit_code:d})",
         "",

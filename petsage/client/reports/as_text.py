@@ -7,7 +7,7 @@ import textwrap
 from petsage.client.outcome import Outcome
 from petsage.client.reports import summary
 
-_WIDTH = 88
+_WIDTH = 80
 _LABEL = 11
 _RED, _GREEN, _YELLOW, _BOLD = "31", "32", "33", "1"
 

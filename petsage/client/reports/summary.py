@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
+from petsage.client.findings import counted
 from petsage.client.outcome import Outcome
+from petsage.client.reports import rollout_summary
+from petsage.client.rollout_outcome import RolloutOutcome
+from petsage.client.tally import MOST_SHOWN
 from petsage.client.verdict import ExitCode
 
 NEXT_STEPS = {
@@ -29,6 +33,8 @@ NEXT_STEPS = {
 
 def headline(outcome: Outcome) -> str:
     """Return the verdict as one sentence."""
+    if isinstance(outcome, RolloutOutcome):
+        return rollout_summary.headline(outcome)
     expected = outcome.expected
     passed = (
         f"{expected} answers, and answers rightly."
@@ -46,9 +52,12 @@ def headline(outcome: Outcome) -> str:
     }[outcome.exit_code]
 
 
-def next_step(outcome: Outcome) -> str:
-    """Return what to do now, or nothing where all is well."""
-    return NEXT_STEPS[outcome.exit_code]
+def next_step(outcome: Outcome, code: ExitCode | None = None) -> str:
+    """Return what to do about a code, or about the exit code; nothing where all is well."""
+    steps = NEXT_STEPS
+    if isinstance(outcome, RolloutOutcome):
+        steps = NEXT_STEPS | rollout_summary.NEXT_STEPS
+    return steps[outcome.exit_code if code is None else code]
 
 
 def figures(outcome: Outcome) -> list[tuple[str, str]]:
@@ -61,20 +70,24 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
             f"{tally.sent} sent, {tally.ok} ok" + (f", failed: {failed}" if failed else ""),
         )
     ]
-    for name, one in tally.releases.items():
+    for name, one in tally.most_seen:
         times = one.percentiles()
         pairs.append(
             (
                 "release",
-                f"{name}: {one.count}, p50 {times['p50']:.3g} ms, p95 {times['p95']:.3g} ms, "
-                f"max {times['max']:.3g} ms",
+                f"{name}: {one.count}, p50 {milliseconds(times['p50'])} ms, "
+                f"p95 {milliseconds(times['p95'])} ms, max {milliseconds(times['max'])} ms",
             )
         )
+    if unshown := len(tally.releases) - len(tally.most_seen):
+        pairs.append(("releases", f"{unshown} more"))
+    if isinstance(outcome, RolloutOutcome):
+        pairs += rollout_summary.figures(outcome)
     if tally.instances:
         pairs.append(("instances", _most(tally.instances)))
     if tally.workers:
         pairs.append(("workers", str(len(tally.workers))))
-    pairs.append(("row", f"{row.reached} of {row.needed} needed, {_plural(row.breaks, 'break')}"))
+    pairs.append(("row", f"{row.reached} of {row.needed} needed, {counted(row.breaks, 'break')}"))
     if outcome.refusals:
         good = sum(refusal.passed is True for refusal in outcome.refusals)
         pairs.append(("refusals", f"{good} of {len(outcome.refusals)} as they must be"))
@@ -96,6 +109,11 @@ def evidence(outcome: Outcome) -> str:
     )
 
 
+def milliseconds(value: float) -> str:
+    """Return a number of milliseconds to three digits, or to a whole one."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
 def log_phrase(outcome: Outcome) -> str:
     """Return what came of the log line."""
     log = outcome.log
@@ -112,11 +130,7 @@ def instant(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _most(counts: Counter[str], shown: int = 8) -> str:
+def _most(counts: Counter[str], shown: int = MOST_SHOWN) -> str:
     named = [f"{name} {count}" for name, count in counts.most_common(shown)]
     more = len(counts) - shown
     return ", ".join(named + ([f"and {more} more"] if more > 0 else []))
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -16,6 +16,7 @@ _settings = settings_or_exit(os.environ)
 # machine itself is let in.
 bind = f"{'0.0.0.0' if _settings.port_given else '127.0.0.1'}:{_settings.port}"  # noqa: S104
 
+workers = _settings.workers
 worker_class = PetSageWorker.with_settings(_settings)
 # Threads for views that may block; the service's own never do.
 threads = 16

@@ -1,0 +1,97 @@
+"""Runs the command that deploys, in a process group of its own, and leaves nothing of it running.
+
+As under `timeout`, a signal to petsage goes on to the whole group. What a command that ended by
+itself has left behind is its own affair: it may well be the service.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+from petsage.client.rollout_outcome import DeployRun
+
+# What a command is given to end after a signal, before it is killed.
+GRACE_SECONDS = 10.0
+_NOT_STARTED = 126
+_STEP_SECONDS = 0.02
+
+
+class Deploy:
+    """The command `argv`, once. `output` is the descriptor that takes its stdout and its stderr."""
+
+    def __init__(self, argv: tuple[str, ...], output: int) -> None:
+        self.run = DeployRun(argv)
+        self._output = output
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether the command was started."""
+        return self.run.started_at is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the command was started and has ended."""
+        return self.run.ended_at is not None
+
+    def look(self) -> bool:
+        """Note the command's end, and return whether it has come since the last look."""
+        if not self.started or self.ended:
+            return False
+        status = self._process.poll() if self._process else _NOT_STARTED
+        if status is not None:
+            self._end(status)
+        return self.ended
+
+    def start(self) -> None:
+        """Start the command. One that can't be started has ended with 126, as in a shell."""
+        self.run.started_at = time.time()
+        # A group that is not in the foreground is stopped for good when it reads the terminal.
+        terminal = sys.stdin is None or sys.stdin.closed or sys.stdin.isatty()
+        with suppress(OSError, ValueError):
+            self._process = subprocess.Popen(
+                self.run.argv,
+                stdin=subprocess.DEVNULL if terminal else None,
+                stdout=self._output,
+                stderr=self._output,
+                process_group=0,
+            )
+
+    def stop(self, number: signal.Signals) -> None:
+        """Pass a signal on to the command's group, wait for its end, and kill what is left."""
+        self.look()
+        process = self._process
+        if process is None or self.ended:
+            return
+        self.run.cut_short = True
+        self._signal(number)
+        # One that is stopped takes no other signal.
+        self._signal(signal.SIGCONT)
+        give_up = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < give_up and not self._exited(process.pid):
+            time.sleep(_STEP_SECONDS)
+        self.kill()
+        self._end(process.wait())
+
+    def kill(self) -> None:
+        """Kill what there is of the command's group."""
+        if self.run.ended_at is None:
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, number)
+
+    def _exited(self, pid: int) -> bool:
+        # Not reaped yet: as long as its entry stands, no other group can bear its number.
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _end(self, status: int) -> None:
+        self.run.ended_at = time.time()
+        self.run.exit_code = status if status >= 0 else 128 - status

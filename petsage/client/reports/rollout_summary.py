@@ -1,0 +1,70 @@
+"""What the reports of a rollout say to people, beyond what a smoke test's say."""
+
+from __future__ import annotations
+
+import shlex
+
+from petsage.client.rollout_outcome import RolloutOutcome
+from petsage.client.verdict import ExitCode
+
+NEXT_STEPS = {
+    ExitCode.OTHER_RELEASE: (
+        "Look whether the deploy took: the old release still answers. A slow one needs --deadline."
+    ),
+    ExitCode.MIXED: "Don't go on yet: both releases answer. Look which instances are left behind.",
+    ExitCode.OVER_BUDGET: (
+        "Before the next rollout, look at how instances are taken out of rotation: drain first, "
+        "wait, and stop them only then."
+    ),
+    ExitCode.COMMAND_FAILED: "See the command's own output.",
+}
+
+
+def headline(outcome: RolloutOutcome) -> str:
+    """Return the verdict as one sentence."""
+    expected, failed = outcome.expected, sum(outcome.tally.failed.values())
+    passed = (
+        f"{expected} has taken over, within the budget."
+        if failed
+        else f"{expected} has taken over, and not one ping failed."
+    )
+    return {
+        ExitCode.PASSED: passed,
+        ExitCode.UNREACHABLE: "PetSage never answered.",
+        ExitCode.COMMAND_FAILED: "The command that deploys failed.",
+        ExitCode.OTHER_RELEASE: f"{expected} never answered.",
+        ExitCode.MIXED: f"{expected} answers, but it has not taken over.",
+        ExitCode.OVER_BUDGET: f"{expected} has taken over, but the switch was noticed.",
+        ExitCode.INTERRUPTED: "Interrupted before there was a verdict.",
+    }[outcome.exit_code]
+
+
+def figures(outcome: RolloutOutcome) -> list[tuple[str, str]]:
+    """Return the facts that only a rollout has, as pairs of a label and a value."""
+    record, deploy = outcome.record, outcome.deploy
+    pairs = [("rate", f"{outcome.rate:g} pings a second")]
+    told = []
+    if record.first_new is not None:
+        after = record.first_new - outcome.started_at
+        told.append(f"{outcome.expected} first answered after {after:.2f} s")
+    if record.last_old is not None:
+        told.append(f"another last after {record.last_old - outcome.started_at:.2f} s")
+    if record.overlap_s is not None:
+        told.append(f"both answered for {record.overlap_s:.2f} s")
+    if told:
+        pairs.append(("switch", ", ".join(told)))
+    if record.longest_gap_s is not None:
+        pairs.append(("gap", f"{record.longest_gap_s:.2f} s at most between two successes"))
+    if deploy:
+        pairs.append(("command", f"{shlex.join(deploy.argv)}: {_ending(outcome)}"))
+    return pairs
+
+
+def _ending(outcome: RolloutOutcome) -> str:
+    deploy = outcome.deploy
+    if deploy is None or deploy.started_at is None:
+        return "not run"
+    if deploy.ended_at is None:
+        return "still runs"
+    how = "stopped, " if deploy.cut_short else ""
+    return f"{how}exit code {deploy.exit_code} after {deploy.ended_at - deploy.started_at:.1f} s"

@@ -1,0 +1,130 @@
+"""Wires `petsage rollout`: faults of usage first, then the watch and its report."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+
+import click
+
+from petsage.client.deploy import Deploy
+from petsage.client.exchange import Client
+from petsage.client.fact import Fact
+from petsage.client.interrupts import Interrupts
+from petsage.client.open_loop import Due
+from petsage.client.output import Output, wants_colour
+from petsage.client.ping import Marks, ping
+from petsage.client.relay import Relay
+from petsage.client.rollout import Plan, rollout
+from petsage.client.rollout_findings import Budget
+from petsage.client.rollout_progress import RolloutProgress
+from petsage.client.smoke_test_command import trusted
+from petsage.client.target import target_from
+
+# Each ping in flight has a thread and a connection.
+MOST_IN_FLIGHT = 2_000
+# What is kept of each ping is a few bytes: so many fit anywhere.
+MOST_PINGS = 1_000_000
+# Files that are open anyway: the standard ones, the report, the command's.
+_OTHER_FILES = 64
+
+
+def run(
+    interrupts: Interrupts,
+    url: str,
+    command: tuple[str, ...],
+    *,
+    expected: str,
+    rate: float,
+    consecutive: int,
+    deadline: float,
+    max_failures: int,
+    max_gap: float | None,
+    max_latency: float | None,
+    timeout: float,
+    headers: tuple[tuple[str, str], ...],
+    cacert: str | None,
+    form: str | None,
+    output: str | None,
+    quiet: bool,
+) -> int:
+    """Watch the rollout, write its report and return the exit code."""
+    try:
+        target = target_from(url, headers)
+    except ValueError as fault:
+        raise click.BadParameter(f"{fault}.", param_hint="'URL'") from None
+    context = trusted(target, cacert)
+    _check_rate(rate, timeout, deadline)
+    _check_command(command)
+    sink = Output(output, form, quiet=quiet, colour=wants_colour(sys.stdout, os.environ))
+    client, marks = Client(target, context), Marks()
+
+    def send(due: Due) -> Fact:
+        expect = marks.unborne_release() if due.control else expected
+        return ping(client, marks, expect=expect, timeout=timeout, due=due.at)
+
+    live = sys.stderr is not None and sys.stderr.isatty()
+    progress = RolloutProgress(None if quiet else sys.stderr, live=live, rate=rate)
+    relay = deploy = None
+    if command:
+        own = subprocess.DEVNULL if sys.stderr is None else sys.stderr.fileno()
+        relay = Relay(progress.say_above, own) if live and not quiet else None
+        deploy = Deploy(command, relay.side if relay else own)
+        interrupts.at_last = deploy.kill
+    outcome = rollout(
+        Plan(
+            url=url,
+            expected=expected,
+            rate=rate,
+            consecutive=consecutive,
+            deadline=deadline,
+            timeout=timeout,
+            budget=Budget(max_failures, max_gap, max_latency),
+        ),
+        send,
+        deploy=deploy,
+        during=interrupts.during,
+        progress=progress,
+    )
+    if relay:
+        relay.close()
+    progress.clear()
+    sink.write(outcome)
+    return int(outcome.exit_code)
+
+
+def _check_rate(rate: float, timeout: float, deadline: float) -> None:
+    """Refuse what could not be kept: then no ping ever waits for another one's end."""
+    in_flight = round(rate * timeout)
+    if in_flight > MOST_IN_FLIGHT:
+        raise click.BadParameter(
+            f"{rate:g} pings a second of up to {timeout:g} s each may be {in_flight} at once; "
+            f"{MOST_IN_FLIGHT} are the most. Lower it, or --timeout.",
+            param_hint="'--rate'",
+        )
+    if rate * deadline > MOST_PINGS:
+        raise click.BadParameter(
+            f"{rate:g} pings a second for {deadline:g} s are more than {MOST_PINGS}. "
+            "Lower it, or --deadline.",
+            param_hint="'--rate'",
+        )
+    files = in_flight + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < files:
+        if hard != resource.RLIM_INFINITY and hard < files:
+            raise click.BadParameter(
+                f"it needs up to {files} open files, and this system allows {hard}. "
+                "Lower it, or --timeout.",
+                param_hint="'--rate'",
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+
+
+def _check_command(command: tuple[str, ...]) -> None:
+    if command and shutil.which(command[0]) is None:
+        raise click.BadParameter(
+            f"there is no program {command[0]!r} to run.", param_hint="'COMMAND'"
+        )

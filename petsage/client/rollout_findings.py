@@ -1,0 +1,105 @@
+"""What a rollout amounts to, in sentences: problems, each with its exit code, and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from petsage.client.fact import Fact
+from petsage.client.findings import answer_warnings, counted, row_problems
+from petsage.client.rollout_outcome import RolloutOutcome
+from petsage.client.verdict import ExitCode, Problem
+
+# Pings go out within a few milliseconds of when they are due, unless this machine is too busy.
+LATE_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many pings may fail, and how long (seconds) a gap or an answer may be; None: as ever."""
+
+    max_failures: int = 0
+    max_gap: float | None = None
+    max_latency: float | None = None
+
+
+def row_and_command_problems(
+    outcome: RolloutOutcome, last: Fact | None, deadline: float
+) -> Iterable[Problem]:
+    """Yield why the new release has not taken over within `deadline` seconds."""
+    row, tally, deploy = outcome.row, outcome.tally, outcome.deploy
+    code = ExitCode.MIXED
+    if not tally.answered:
+        code = ExitCode.UNREACHABLE
+    elif row.waiting:
+        code = ExitCode.OTHER_RELEASE
+    for _, sentence in row_problems(row, tally, last, deadline):
+        yield code, sentence
+    if deploy is None or deploy.exit_code == 0:
+        return
+    name = deploy.argv[0]
+    if deploy.started_at is None:
+        yield (
+            ExitCode.COMMAND_FAILED,
+            f"The command {name!r} was not run: the service did not answer for a second first.",
+        )
+    elif deploy.cut_short:
+        yield (
+            ExitCode.COMMAND_FAILED,
+            f"The command {name!r} had not ended after {deadline:g} s and was stopped.",
+        )
+    else:
+        yield (
+            ExitCode.COMMAND_FAILED,
+            f"The command {name!r} failed with exit code {deploy.exit_code}.",
+        )
+
+
+def budget_problems(outcome: RolloutOutcome, budget: Budget) -> Iterable[Problem]:
+    """Yield what went over the budget."""
+    tally, record = outcome.tally, outcome.record
+    failed = sum(tally.failed.values())
+    if failed > budget.max_failures:
+        classes = ", ".join(f"{name} {count}" for name, count in tally.failed.most_common())
+        yield (
+            ExitCode.OVER_BUDGET,
+            f"{counted(failed, 'ping')} of {tally.sent} failed ({classes}); "
+            f"{budget.max_failures} may.",
+        )
+    gap = record.longest_gap_s
+    if budget.max_gap is not None and gap is not None and gap > budget.max_gap:
+        yield (
+            ExitCode.OVER_BUDGET,
+            f"No ping succeeded for {gap:.2f} s, {record.gap_begins_s:.1f} s after the start; "
+            f"{budget.max_gap:g} s are allowed.",
+        )
+    if budget.max_latency is not None and record.slowest_s > budget.max_latency:
+        yield (
+            ExitCode.OVER_BUDGET,
+            f"The slowest answer took {record.slowest_s:.3g} s; {budget.max_latency:g} s are "
+            "allowed.",
+        )
+
+
+def warnings(outcome: RolloutOutcome, *, most_late_s: float, paused_s: float) -> Iterable[str]:
+    """Yield what is odd but fails nothing, and where the watch itself was not what it should be."""
+    record, tally = outcome.record, outcome.tally
+    if record.first_new is not None and record.last_old is None:
+        yield (
+            f"No switch was observed: no other release than {outcome.expected} answered. "
+            "Start the rollout before the deploy."
+        )
+    yield from answer_warnings(tally)
+    if most_late_s > LATE_SECONDS:
+        yield (
+            f"Pings went out up to {most_late_s:.2f} s late, as this machine was too busy; "
+            "their latency counts from when they were due."
+        )
+    if paused_s:
+        yield (
+            f"For {paused_s:.1f} s altogether no pings went out, because this machine stood still "
+            "or late answers were awaited; no gap is measured over that time."
+        )
+    if outcome.in_flight:
+        hanging = counted(outcome.in_flight, "ping")
+        yield f"{hanging} had not come to an end by then and count nowhere."

@@ -1,0 +1,301 @@
+"""The loop of a rollout: what ends it, what it counts, and which code it comes to."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from signal import Signals
+from typing import Any
+
+import pytest
+
+from petsage.client.fact import Fact, Failure
+from petsage.client.interrupts import Interrupted
+from petsage.client.open_loop import Due
+from petsage.client.rollout import FIRST_LOOK_SECONDS, Plan, rollout
+from petsage.client.rollout_findings import Budget
+from petsage.client.rollout_outcome import DeployRun, RolloutOutcome
+from petsage.client.verdict import ExitCode
+from tests.client.facts import NEW, OLD, PAGE, fact, lost
+
+RATE = 100
+
+
+def watched(pick: Callable[[int], Fact], deploy: Any = None, **changes: Any) -> RolloutOutcome:
+    """Watch a service whose ping number n finds `pick(n)`."""
+    plan = Plan("http://app.example", "v43", RATE, consecutive=5, deadline=3.0, timeout=1.0)
+    began = time.time()
+
+    def send(due: Due) -> Fact:
+        return replace(pick(due.number), due_at=began + due.number / RATE)
+
+    return rollout(replace(plan, **changes), send, deploy=deploy)
+
+
+def switching(at: int, *between: Fact) -> Callable[[int], Fact]:
+    """Return a service that changes from the old to the new release, by way of `between`."""
+
+    def pick(number: int) -> Fact:
+        if number < at:
+            return OLD
+        return between[number - at] if number - at < len(between) else NEW
+
+    return pick
+
+
+class Command:
+    """A deploy as the loop sees it; it ends after so many seconds with this code."""
+
+    def __init__(self, seconds: float = 0.2, code: int = 0) -> None:
+        self.run = DeployRun(("deploy",))
+        self._seconds, self._code = seconds, code
+        self.stopped: Signals | None = None
+        self._begun = 0.0
+
+    @property
+    def started(self) -> bool:
+        return self.run.started_at is not None
+
+    @property
+    def ended(self) -> bool:
+        return self.run.ended_at is not None
+
+    def start(self) -> None:
+        self.run.started_at = time.time()
+
+    def look(self) -> bool:
+        now = time.time()
+        if self.started and not self.ended and now - (self.run.started_at or 0) > self._seconds:
+            self.run.ended_at, self.run.exit_code = now, self._code
+            return True
+        return False
+
+    def stop(self, number: Signals) -> None:
+        if self.started and not self.ended:
+            self.stopped, self.run.cut_short = number, True
+            self.run.ended_at, self.run.exit_code = time.time(), 143
+
+
+def test_a_switch_that_nobody_notices_passes() -> None:
+    outcome = watched(switching(30))
+    assert (outcome.exit_code, outcome.problems, outcome.warnings) == (0, [], [])
+    assert outcome.record.overlap_s == 0.0
+    # The answer that ends the waiting does not count.
+    assert outcome.row.reached >= 5
+    assert outcome.tally.releases["v42"].count == 30
+
+
+def test_each_break_makes_the_row_longer() -> None:
+    outcome = watched(switching(5, NEW, OLD, NEW, OLD, NEW, OLD))
+    assert outcome.exit_code == 0
+    assert (outcome.row.breaks, outcome.row.needed) == (3, 10)
+
+
+@pytest.mark.parametrize("failure", Failure)
+def test_one_lost_ping_is_over_the_budget(failure: Failure) -> None:
+    status = {"5xx": 503, "other status": 404}.get(failure.value)
+    broken = fact(failure=failure, status=status, worker=None, release=None, detail="it broke")
+    outcome = watched(switching(10, broken))
+    assert outcome.exit_code is ExitCode.OVER_BUDGET
+    assert outcome.problems[0][1].startswith("1 ping of ")
+    assert [one.failure for one in outcome.record.failures] == [failure]
+
+
+def test_a_budget_allows_what_it_says() -> None:
+    pick = switching(10, lost(), lost())
+    assert watched(pick, budget=Budget(max_failures=2)).exit_code == 0
+    assert watched(pick, budget=Budget(max_failures=1)).exit_code is ExitCode.OVER_BUDGET
+
+
+def test_a_gap_over_its_budget_is_named_with_its_length_and_place() -> None:
+    pick = switching(20, *[lost()] * 19)
+    assert watched(pick, budget=Budget(19, max_gap=0.25)).exit_code == 0
+    outcome = watched(pick, budget=Budget(19, max_gap=0.15))
+    assert outcome.exit_code is ExitCode.OVER_BUDGET
+    assert outcome.problems[0][1].startswith("No ping succeeded for 0.20 s, 0.2 s after the start")
+
+
+def test_a_slow_answer_is_over_the_budget_of_latency() -> None:
+    slow = fact(latency_s=0.8)
+    pick = switching(10, NEW, slow)
+    assert watched(pick, budget=Budget(max_latency=1.0)).exit_code == 0
+    outcome = watched(pick, budget=Budget(max_latency=0.5))
+    assert outcome.exit_code is ExitCode.OVER_BUDGET
+    assert "0.8 s" in outcome.problems[0][1]
+
+
+@pytest.mark.parametrize(
+    ("pick", "code"),
+    [
+        (lambda _: lost(Failure.REFUSED), ExitCode.UNREACHABLE),
+        (lambda _: PAGE, ExitCode.UNREACHABLE),
+        (lambda _: OLD, ExitCode.OTHER_RELEASE),
+        (lambda _: fact(failure=Failure.WRONG_PONG, detail="odd"), ExitCode.OTHER_RELEASE),
+        (lambda number: OLD if number % 2 else NEW, ExitCode.MIXED),
+        (lambda number: PAGE if number % 3 else NEW, ExitCode.MIXED),
+    ],
+    ids=["refused", "a page", "old only", "never rightly", "mixed", "mixed with a page"],
+)
+def test_what_is_not_settled_at_the_deadline(pick: Callable[[int], Fact], code: ExitCode) -> None:
+    outcome = watched(pick, deadline=1.0)
+    assert outcome.exit_code is code
+    assert outcome.elapsed_s >= 1.0
+
+
+def test_nothing_ends_it_early_not_even_a_redirect_or_a_wrong_pong() -> None:
+    redirect = fact(failure=Failure.OTHER_STATUS, status=301, worker=None, detail="a redirect")
+    wrong = fact(failure=Failure.WRONG_PONG, detail="odd")
+    outcome = watched(switching(5, redirect, wrong))
+    assert outcome.row.whole
+    assert outcome.exit_code is ExitCode.OVER_BUDGET
+
+
+def test_where_no_other_release_was_seen_a_warning_says_so() -> None:
+    outcome = watched(lambda _: NEW)
+    assert outcome.exit_code == 0
+    assert [one for one in outcome.warnings if one.startswith("No switch was observed")]
+
+
+def test_a_slow_answer_from_the_old_release_breaks_the_row_that_overtook_it() -> None:
+    began = time.monotonic()
+
+    def send(due: Due) -> Fact:
+        if due.number == 2:
+            time.sleep(max(0.0, began + 0.5 - time.monotonic()))
+            return OLD
+        return NEW
+
+    plan = Plan("http://app.example", "v43", RATE, consecutive=5, deadline=3.0)
+    outcome = rollout(plan, send)
+    assert (outcome.exit_code, outcome.row.breaks) == (0, 1)
+    assert outcome.elapsed_s > 0.5
+
+
+def test_those_in_flight_are_awaited_and_may_break_the_row() -> None:
+    def send(due: Due) -> Fact:
+        # Numbers 1 to 7 fill the row; number 8 is under way, and those after it must wait for it.
+        if due.number == 3:
+            time.sleep(0.2)
+        if due.number == 8:
+            time.sleep(0.4)
+        return OLD if 8 <= due.number < 30 else NEW
+
+    plan = Plan("http://app.example", "v43", RATE, consecutive=5, deadline=5.0)
+    outcome = rollout(plan, send)
+    assert outcome.exit_code == 0
+    assert outcome.row.breaks > 10
+    assert outcome.row.reached >= outcome.row.needed
+    assert [one for one in outcome.warnings if "no pings went out" in one]
+
+
+def test_a_hung_backend_ends_as_its_time_limit_says_and_delays_nobody() -> None:
+    hung = threading.Event()
+
+    def send(due: Due) -> Fact:
+        if due.number % 3 == 0:
+            hung.wait(1.0)
+            return lost(Failure.TIMEOUT)
+        return NEW if due.number > 50 else OLD
+
+    plan = Plan("http://app.example", "v43", RATE, consecutive=5, deadline=5.0, timeout=1.0)
+    outcome = rollout(plan, send)
+    assert outcome.exit_code is ExitCode.OVER_BUDGET
+    assert set(outcome.tally.failed) == {"timeout"}
+    assert (outcome.record.longest_gap_s or 9) < 0.2
+
+
+def test_where_releases_are_hidden_each_worker_is_asked_to_refuse_one_that_nobody_bears() -> None:
+    nameless = fact(release=None, commit=None)
+
+    def send(due: Due) -> Fact:
+        return replace(nameless, mismatch=True) if due.control else nameless
+
+    plan = Plan("http://app.example", "v43", RATE, consecutive=5, deadline=3.0)
+    assert rollout(plan, send).exit_code == 0
+    unproved = rollout(replace(plan, deadline=0.5), lambda _: nameless)
+    assert unproved.exit_code is ExitCode.MIXED
+    assert "nothing is proved" in unproved.problems[0][1]
+
+
+def test_the_command_runs_once_the_service_was_seen_for_a_second() -> None:
+    command = Command()
+    outcome = watched(switching(130), command, deadline=10.0)
+    assert outcome.exit_code == 0
+    assert command.run.started_at is not None
+    assert command.run.started_at - outcome.started_at >= FIRST_LOOK_SECONDS
+
+
+def test_it_watches_until_the_command_has_ended() -> None:
+    command = Command(seconds=1.5)
+    outcome = watched(switching(110), command, deadline=10.0)
+    assert (outcome.exit_code, command.run.exit_code) == (0, 0)
+    assert outcome.elapsed_s > 2.5
+    assert command.stopped is None
+
+
+def test_the_row_that_ends_the_watch_comes_after_the_command() -> None:
+    # While the command runs, the last old instance is out of rotation; then it is put back.
+    command = Command(seconds=1.0)
+
+    def pick(number: int) -> Fact:
+        return OLD if number < 110 or (command.ended and number < 260 and number % 4 == 0) else NEW
+
+    outcome = watched(pick, command, deadline=10.0)
+    assert (outcome.exit_code, outcome.elapsed_s > 2.5) == (0, True)
+    assert outcome.row.breaks > 5
+
+
+def test_a_command_that_fails_is_8_though_the_release_takes_over() -> None:
+    outcome = watched(switching(130, lost()), Command(code=3), deadline=10.0)
+    assert outcome.exit_code is ExitCode.COMMAND_FAILED
+    codes = [code for code, _ in outcome.problems]
+    assert codes == [ExitCode.COMMAND_FAILED, ExitCode.OVER_BUDGET]
+    assert "exit code 3" in outcome.problems[0][1]
+
+
+def test_a_command_that_has_not_ended_at_the_deadline_is_stopped() -> None:
+    command = Command(seconds=60)
+    outcome = watched(switching(110), command, deadline=2.0)
+    assert outcome.exit_code is ExitCode.COMMAND_FAILED
+    assert command.stopped is Signals.SIGTERM
+    assert "was stopped" in outcome.problems[0][1]
+
+
+def test_where_the_service_never_answers_the_command_is_not_run() -> None:
+    command = Command()
+    outcome = watched(lambda _: lost(Failure.REFUSED), command, deadline=1.5)
+    assert outcome.exit_code is ExitCode.UNREACHABLE
+    assert not command.started
+
+
+def test_an_interrupt_leaves_what_was_seen_and_goes_on_to_the_command() -> None:
+    command = Command(seconds=60)
+
+    def during(wait: Callable[[float], Any]) -> Callable[[float], Any]:
+        def interruptible(seconds: float) -> Any:
+            if command.started:
+                raise Interrupted("SIGHUP")
+            return wait(seconds)
+
+        return interruptible
+
+    plan = Plan("http://app.example", "v43", RATE, deadline=5.0)
+    outcome = rollout(plan, lambda _: OLD, deploy=command, during=during)
+    assert outcome.exit_code is ExitCode.INTERRUPTED
+    assert command.stopped is Signals.SIGHUP
+    assert outcome.tally.ok > 50
+
+
+def test_a_bug_of_ours_does_not_leave_the_command_running() -> None:
+    command = Command(seconds=60)
+
+    def send(_due: Due) -> Fact:
+        if command.started:
+            raise ValueError("a bug")
+        return OLD
+
+    with pytest.raises(ValueError, match="a bug"):
+        rollout(Plan("http://app.example", "v43", RATE, deadline=5.0), send, deploy=command)
+    assert command.stopped is Signals.SIGTERM

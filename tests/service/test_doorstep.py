@@ -1,0 +1,51 @@
+"""doorstep: once the settings are read, whatever goes wrong in the process is a line of the log."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.running import ROOT, environment
+
+BEGIN = """
+import gc, os, sys, threading, warnings
+from petsage.service.doorstep import settings_or_exit
+settings_or_exit(os.environ)
+class Pet:
+    def __del__(self): raise ValueError("Miu")
+def run(target):
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+"""
+FAULTS = {
+    "uncaught": ("raise ValueError('Miu')", "CRITICAL", 1),
+    "uncaught in a thread": ("run(lambda: int('Miu'))", "CRITICAL", 0),
+    "in a finaliser": ("Pet(); gc.collect()", "ERROR", 0),
+    "a warning": ("warnings.warn('Miu')", "WARNING", 0),
+}
+
+
+def lines_of(code: str) -> tuple[list[dict[str, str]], int]:
+    done = subprocess.run(
+        [sys.executable, "-W", "default", "-c", BEGIN + code],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.stderr == ""
+    return [json.loads(line) for line in done.stdout.splitlines()], done.returncode
+
+
+@pytest.mark.parametrize(("code", "level", "exit_code"), FAULTS.values(), ids=FAULTS)
+def test_a_fault_comes_as_one_line(code: str, level: str, exit_code: int) -> None:
+    (line,), ended_with = lines_of(code)
+    assert (line["level"], ended_with) == (level, exit_code)
+    assert "Miu" in line.get("traceback", line["message"])
+
+
+def test_a_thread_that_ends_itself_is_no_fault() -> None:
+    assert lines_of("run(sys.exit)") == ([], 0)

@@ -20,7 +20,7 @@ import pytest
 
 from tests.client.runs import COMMAND, ROOT, environment, petsage, rollout
 from tests.client.servers import Fleet, Instance, Received, Respond, Running, http, serving
-from tests.running import free_port
+from tests.running import free_port, gone, until_gone
 
 NEW = Instance()
 OLD = Instance(release="v42", worker="w0")
@@ -49,22 +49,6 @@ def page(_request: Received, _connection: socket.socket) -> bytes:
 def service() -> Iterator[Running]:
     with serving(NEW) as server:
         yield server
-
-
-def gone(pid: int) -> bool:
-    """Return whether no process bears this number, or a dead one that nobody has reaped."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
-def until_gone(pid: int) -> bool:
-    for _ in range(100):
-        if gone(pid):
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_a_switch_that_nobody_noticed_is_0() -> None:

@@ -242,6 +242,9 @@ def deploy(fleet: Fleet, release: str, *, naive: bool) -> None:
 
 def demo(report: str) -> int:
     """Deploy v43 over v42 while petsage watches, and return its exit code."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Python would end at once, and leave the fleet running.
+        signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     with tempfile.TemporaryDirectory(prefix="petsage-") as folder:
         fleet = Fleet.laid_out(Path(folder))
         try:
@@ -251,11 +254,22 @@ def demo(report: str) -> int:
             watch = [petsage, "rollout", fleet.url]
             watch += ["--expect-release", "v43", "--rate", "50", "--output", report]
             command = [sys.executable, __file__, "deploy", folder, "--release", "v43"]
-            code = subprocess.run([*watch, "--", *command], cwd=ROOT).returncode
+            code = attend(subprocess.Popen([*watch, "--", *command], cwd=ROOT))
         finally:
             fleet.down()
     say(f"The timeline is in {report}.")
     return code
+
+
+def attend(watch: subprocess.Popen[bytes]) -> int:
+    """Return petsage's exit code; a signal ends it with its report, and the fleet is still ended.
+
+    What a terminal sends has reached it already, and a second signal would cost the report.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: watch.terminate())
+    return watch.wait()
 
 
 def main() -> int:

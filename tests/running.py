@@ -128,3 +128,19 @@ def running_service(
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def gone(pid: int) -> bool:
+    """Return whether no process bears this number, or a dead one that nobody has reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def until_gone(pid: int) -> bool:
+    for _ in range(100):
+        if gone(pid):
+            return True
+        time.sleep(0.05)
+    return False

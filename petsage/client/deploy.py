@@ -1,4 +1,4 @@
-"""Runs the command that deploys, in a process group of its own, and leaves nothing of it running.
+"""Runs the command that deploys, in a session of its own, and leaves nothing of it running.
 
 As under `timeout`, a signal to petsage goes on to the whole group. What a command that ended by
 itself has left behind is its own affair: it may well be the service.
@@ -51,7 +51,8 @@ class Deploy:
     def start(self) -> None:
         """Start the command. One that can't be started has ended with 126, as in a shell."""
         self.run.started_at = time.time()
-        # A group that is not in the foreground is stopped for good when it reads the terminal.
+        # Without a terminal to ask at, a prompt for a password fails at once. In a group that is
+        # not in the foreground it would be stopped until the deadline, and nobody would see why.
         terminal = sys.stdin is None or sys.stdin.closed or sys.stdin.isatty()
         with suppress(OSError, ValueError):
             self._process = subprocess.Popen(
@@ -59,7 +60,7 @@ class Deploy:
                 stdin=subprocess.DEVNULL if terminal else None,
                 stdout=self._output,
                 stderr=self._output,
-                process_group=0,
+                start_new_session=True,
             )
 
     def stop(self, number: signal.Signals) -> None:
@@ -73,7 +74,7 @@ class Deploy:
         # One that is stopped takes no other signal.
         self._signal(signal.SIGCONT)
         give_up = time.monotonic() + GRACE_SECONDS
-        while time.monotonic() < give_up and not self._exited(process.pid):
+        while time.monotonic() < give_up and self._lives(process):
             time.sleep(_STEP_SECONDS)
         self.kill()
         self._end(process.wait())
@@ -88,9 +89,18 @@ class Deploy:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)
 
-    def _exited(self, pid: int) -> bool:
-        # Not reaped yet: as long as its entry stands, no other group can bear its number.
-        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    def _lives(self, process: subprocess.Popen[bytes]) -> bool:
+        # A shell dies of SIGTERM at once; what it has started may still have to clean up. While
+        # one of the group lives, no other group can bear its number.
+        if process.poll() is None:
+            return True
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        return True
 
     def _end(self, status: int) -> None:
         self.run.ended_at = time.time()

@@ -38,7 +38,8 @@ class Output:
         """Write the report. What fails now is said on stderr; the verdict's exit code stands."""
         if self._path is not None:
             try:
-                Path(self._path).write_text(rendered(outcome, self._form), encoding="utf-8")
+                text = rendered(outcome, self._form)
+                Path(self._path).write_text(text, encoding="utf-8", errors="replace")
             except OSError as fault:
                 _say(sys.stderr, f"petsage: {self._path}: {fault.strerror}\n")
         if self._quiet:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import select
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from petsage.client.tally import Tally
@@ -48,8 +50,10 @@ class Speaker:
         return True
 
     def say(self, text: str) -> None:
-        """Say the line as it is now."""
-        with self._lock:
+        """Say the line as it is now, unless that would have to wait: no reader stops the pings."""
+        with self._at_once() as free:
+            if not free:
+                return
             if not self._live:
                 self._write(f"petsage: {text}\n")
             elif not self._within_line:
@@ -57,19 +61,52 @@ class Speaker:
                 self._write(f"\r\x1b[K{text[:width]}")
                 self._shown = True
 
-    def say_above(self, text: str) -> None:
-        """Say something that stays, above the live line; from whatever thread."""
-        with self._lock:
-            self.clear()
+    def say_above(self, text: str, *, wait: bool = True) -> bool:
+        """Say something that stays, above the live line; from whatever thread.
+
+        Return whether it was said: without `wait` it is not where the reader takes nothing.
+        """
+        with self._lock if wait else self._at_once() as free:
+            if not free:
+                return False
+            self._wipe()
             self._write(text)
             self._within_line = not text.endswith("\n")
+            return True
 
     def clear(self) -> None:
         """Wipe the live line."""
-        with self._lock:
-            if self._shown:
-                self._write("\r\x1b[K")
-                self._shown = False
+        with self._at_once() as free:
+            if free:
+                self._wipe()
+
+    def _wipe(self) -> None:
+        if self._shown:
+            self._write("\r\x1b[K")
+            self._shown = False
+
+    @contextmanager
+    def _at_once(self) -> Iterator[bool]:
+        """Hold the lock, or yield False where another thread has it or the reader takes nothing.
+
+        A pager that nobody scrolls, or a terminal after Ctrl-S, takes nothing for hours.
+        """
+        if not self._lock.acquire(blocking=False):
+            yield False
+            return
+        try:
+            yield self._takes_more()
+        finally:
+            self._lock.release()
+
+    def _takes_more(self) -> bool:
+        try:
+            ready = select.poll()
+            ready.register(self._stream.fileno() if self._stream else -1, select.POLLOUT)
+        except (OSError, ValueError):
+            # Not a file of the system's: writing will tell.
+            return True
+        return bool(ready.poll(0))
 
     def _write(self, text: str) -> None:
         if self._stream is None:

@@ -16,7 +16,7 @@ _LAST_WORDS_SECONDS = 0.5
 class Relay:
     """Passes on, piece by piece, what is written to `side`, a terminal like that of `like`."""
 
-    def __init__(self, say: Callable[[str], None], like: int) -> None:
+    def __init__(self, say: Callable[[str], object], like: int) -> None:
         self._say = say
         self._reader, self.side = os.openpty()
         # The terminal at the other end makes its own line ends.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import shutil
@@ -98,6 +99,9 @@ def run(
 
 def _check_rate(rate: float, timeout: float, deadline: float) -> None:
     """Refuse what could not be kept: then no ping ever waits for another one's end."""
+    if math.isnan(rate):
+        # It lies in any range, as no comparison with it holds.
+        raise click.BadParameter("nan is no number.", param_hint="'--rate'")
     in_flight = round(rate * timeout)
     if in_flight > MOST_IN_FLIGHT:
         raise click.BadParameter(

@@ -29,10 +29,10 @@ class RolloutProgress(Speaker):
             self._recent.append(outcome.tally.release_of(fact))
         deploy = outcome.deploy
         if deploy and deploy.exit_code and not self._told_exit:
-            self._told_exit = True
-            self.say_above(
-                f"petsage: {deploy.argv[0]} failed with exit code {deploy.exit_code}; watching on "
-                f"for {outcome.expected} until the deadline. Ctrl-C ends it with a report.\n"
+            self._told_exit = self.say_above(
+                f"petsage: {deploy.argv[0]!r} failed with exit code {deploy.exit_code}; watching on"
+                f" for {outcome.expected} until the deadline. Ctrl-C ends it with a report.\n",
+                wait=False,
             )
         if self.is_time():
             self.say(self._line(outcome))

@@ -20,7 +20,7 @@ import pytest
 
 from tests.client.runs import COMMAND, ROOT, environment, petsage, rollout
 from tests.client.servers import Fleet, Instance, Received, Respond, Running, http, serving
-from tests.running import free_port
+from tests.running import free_port, gone, until_gone
 
 NEW = Instance()
 OLD = Instance(release="v42", worker="w0")
@@ -49,22 +49,6 @@ def page(_request: Received, _connection: socket.socket) -> bytes:
 def service() -> Iterator[Running]:
     with serving(NEW) as server:
         yield server
-
-
-def gone(pid: int) -> bool:
-    """Return whether no process bears this number, or a dead one that nobody has reaped."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
-def until_gone(pid: int) -> bool:
-    for _ in range(100):
-        if gone(pid):
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_a_switch_that_nobody_noticed_is_0() -> None:
@@ -168,6 +152,19 @@ def test_a_command_that_hangs_is_ended_with_all_its_children(
     assert all(until_gone(int(pid)) for pid in pids.read_text().split())
 
 
+@pytest.mark.parametrize("after", ["& wait", "; true"], ids=["behind it", "before it"])
+def test_what_a_shell_has_started_may_clean_up_though_the_shell_is_gone(
+    service: Running, tmp_path: Path, after: str
+) -> None:
+    cleaned = Path(tmp_path, "cleaned")
+    child = f"trap 'sleep 1; echo yes > {cleaned}; exit' TERM; while :; do sleep 0.1; done"
+    done = rollout(
+        *(service.url, "--deadline", 2),
+        *("--", "sh", "-c", f"sh -c {shlex.quote(child)} {after}"),
+    )
+    assert (done.code, cleaned.exists()) == (8, True)
+
+
 def started(url: str, *arguments: object) -> subprocess.Popen[bytes]:
     command = [*COMMAND, "rollout", url, "--expect-release", "v44", "--format", "json"]
     return subprocess.Popen(
@@ -247,6 +244,7 @@ USAGE = {
     "no release": ["{url}"],
     "a release that matches none": ["{url}", "--expect-release", "unknown"],
     "no rate": ["{url}", "--expect-release", "v43", "--rate", "0"],
+    "a rate that is no number": ["{url}", "--expect-release", "v43", "--rate", "nan"],
     "more in flight than can be": [
         *("{url}", "--expect-release", "v43", "--rate", "300", "--timeout", "10")
     ],
@@ -303,11 +301,21 @@ def test_without_a_terminal_it_says_a_plain_line_now_and_then(service: Running) 
     assert "\x1b" not in done.err
 
 
-def on_a_terminal(*arguments: object, seconds: float = 30.0) -> tuple[int, str]:
+# Makes the terminal on its stdin the one that it can be signalled from, as a login does.
+LOGIN = [
+    sys.executable,
+    "-c",
+    "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])",
+]
+
+
+def on_a_terminal(
+    *arguments: object, seconds: float = 30.0, through: tuple[str, ...] = ()
+) -> tuple[int, str]:
     """Run petsage with its stderr on a terminal; return its exit code and what stood there."""
     terminal, side = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
+        [*through, *COMMAND, *map(str, arguments)],
         stdin=side,
         stdout=subprocess.DEVNULL,
         stderr=side,
@@ -364,6 +372,16 @@ def test_a_command_that_reads_a_terminal_is_told_at_once_that_there_is_nothing(
     )
     # `read` fails at the end of its input; a stopped one would hang until the deadline.
     assert code == 8
+
+
+def test_a_command_that_asks_at_the_terminal_itself_is_not_stopped(service: Running) -> None:
+    code, shown = on_a_terminal(
+        *("rollout", service.url, "--expect-release", "v43", "--rate", 50, "--deadline", 8),
+        *("--", "sh", "-c", "read answer < /dev/tty || echo no password"),
+        through=tuple(LOGIN),
+    )
+    # As git, ssh and sudo ask for a password: in the background they would wait for ever.
+    assert (code, "no password" in shown) == (0, True)
 
 
 def test_memory_is_flat_in_the_number_of_pings() -> None:

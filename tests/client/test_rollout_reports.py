@@ -157,6 +157,21 @@ def test_what_strangers_say_stays_text(form: str) -> None:
         assert HOSTILE in Page(report).text
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_whatever_the_command_is_the_report_is_whole_and_safe_to_show(form: str) -> None:
+    # A script of two lines that colours a terminal, and a byte that is no UTF-8.
+    argv = ("sh", "-c", "printf '\x1b[1m'\necho \udcff")
+    report = rendered(went(100, argv=argv), form)
+    assert report.encode()
+    assert "\x1b" not in report
+    if form == "junit":
+        ET.fromstring(report)
+    elif form == "json":
+        assert json.loads(report)["command"]["argv"][2] == "printf '\x1b[1m'\necho ?"
+    else:
+        assert "echo ?" in report
+
+
 def test_the_expected_release_is_blue_and_round_and_others_are_square() -> None:
     page = rendered(went(600), "html")
     assert ".r0 { stroke: var(--r0); stroke-linecap: round; }" in page

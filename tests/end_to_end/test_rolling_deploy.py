@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.runs import Done, petsage
-from tests.running import ROOT, environment
+from tests.running import ROOT, environment, until_gone
 from tests.tools import require
 
 SCRIPT = str(Path(ROOT, "deploy", "rolling.py"))
@@ -95,3 +95,25 @@ def test_the_demo_leaves_its_timeline(tmp_path: Path) -> None:
     page = report.read_text()
     assert "v43 has taken over, and not one ping failed." in page
     assert "the switch, " in page
+
+
+def test_a_demo_that_is_told_to_end_leaves_nothing_running(tmp_path: Path) -> None:
+    require("haproxy")
+    process = subprocess.Popen(
+        [sys.executable, "deploy/rolling.py", "demo", "--report", str(tmp_path / "rollout.html")],
+        cwd=ROOT,
+        env=environment(TMPDIR=str(tmp_path)),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    pids: list[int] = []
+    with process:
+        for line in process.stderr or ():
+            if "out of rotation" in line:
+                pids += (int(one.read_text()) for one in tmp_path.glob("*/*.pid"))
+                process.terminate()
+    left = [pid for pid in pids if not until_gone(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert (process.returncode, len(pids), left) == (130, 4, [])
+    assert "interrupted" in (tmp_path / "rollout.html").read_text()

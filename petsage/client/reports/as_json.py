@@ -58,7 +58,8 @@ def _rollout(outcome: RolloutOutcome) -> dict[str, Any]:
         "rate": outcome.rate,
         "command": deploy
         and {
-            "argv": list(deploy.argv),
+            # Bytes that are no text come from Python as lone surrogates, which JSON may not hold.
+            "argv": [one.encode(errors="replace").decode() for one in deploy.argv],
             "exit_code": deploy.exit_code,
             "started_at": _instant(deploy.started_at),
             "ended_at": _instant(deploy.ended_at),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shlex
 
+from petsage.client.checks import printable
 from petsage.client.rollout_outcome import RolloutOutcome
 from petsage.client.verdict import ExitCode
 
+# JSON has it whole.
+_MOST_OF_COMMAND = 500
 NEXT_STEPS = {
     ExitCode.OTHER_RELEASE: (
         "Look whether the deploy took: the old release still answers. A slow one needs --deadline."
@@ -56,8 +59,13 @@ def figures(outcome: RolloutOutcome) -> list[tuple[str, str]]:
     if record.longest_gap_s is not None:
         pairs.append(("gap", f"{record.longest_gap_s:.2f} s at most between two successes"))
     if deploy:
-        pairs.append(("command", f"{shlex.join(deploy.argv)}: {_ending(outcome)}"))
+        pairs.append(("command", f"{_words(deploy.argv)}: {_ending(outcome)}"))
     return pairs
+
+
+def _words(argv: tuple[str, ...]) -> str:
+    """Return the command on one line; a script may hold line ends, escapes and bytes of no text."""
+    return printable(" ".join(shlex.join(argv).split()), _MOST_OF_COMMAND)
 
 
 def _ending(outcome: RolloutOutcome) -> str:

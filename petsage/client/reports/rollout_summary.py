@@ -14,7 +14,10 @@ NEXT_STEPS = {
     ExitCode.OTHER_RELEASE: (
         "Look whether the deploy took: the old release still answers. A slow one needs --deadline."
     ),
-    ExitCode.MIXED: "Don't go on yet: both releases answer. Look which instances are left behind.",
+    ExitCode.MIXED: (
+        "Don't go on yet. Where both releases still answer, look which instances are left behind; "
+        "where only the new one does, give it longer: --deadline."
+    ),
     ExitCode.OVER_BUDGET: (
         "Before the next rollout, look at how instances are taken out of rotation: drain first, "
         "wait, and stop them only then."
@@ -26,10 +29,11 @@ NEXT_STEPS = {
 def headline(outcome: RolloutOutcome) -> str:
     """Return the verdict as one sentence."""
     expected, failed = outcome.expected, sum(outcome.tally.failed.values())
-    passed = (
-        f"{expected} has taken over, within the budget."
-        if failed
-        else f"{expected} has taken over, and not one ping failed."
+    seen = (
+        "has taken over" if outcome.record.last_old is not None else "answers: no switch was seen"
+    )
+    passed = f"{expected} {seen}, " + (
+        "within the budget." if failed else "and not one ping failed."
     )
     return {
         ExitCode.PASSED: passed,
@@ -52,8 +56,10 @@ def figures(outcome: RolloutOutcome) -> list[tuple[str, str]]:
         told.append(f"{outcome.expected} first answered after {after:.2f} s")
     if record.last_old is not None:
         told.append(f"another last after {record.last_old - outcome.started_at:.2f} s")
-    if record.overlap_s is not None:
+    if record.overlap_s:
         told.append(f"both answered for {record.overlap_s:.2f} s")
+    elif record.first_new is not None and record.last_old is not None:
+        told.append(f"nobody for {record.first_new - record.last_old:.2f} s in between")
     if told:
         pairs.append(("switch", ", ".join(told)))
     if record.longest_gap_s is not None:

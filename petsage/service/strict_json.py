@@ -11,7 +11,7 @@ from petsage.contract import MAX_JSON_DEPTH, MAX_NUMBER_CHARACTERS
 from petsage.service.problems import Problem
 
 # A string, closed or not, or one bracket: what is needed to count levels.
-_STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 _BYTE_ORDER_MARK = "\ufeff"
 
 

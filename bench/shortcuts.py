@@ -25,8 +25,18 @@ SHORTCUTS: dict[str, list[tuple[Any, str, Any]]] = {
     "a path is found by one look-up": [
         (lean.LeanFlask, "create_url_adapter", Flask.create_url_adapter)
     ],
+    "a request is taken apart when it is asked for a part": [
+        (lean.LeanFlask, "request_class", Flask.request_class)
+    ],
+    "before a request, no look for what blueprints add": [
+        (lean.LeanFlask, "preprocess_request", Flask.preprocess_request)
+    ],
+    "no teardown where nothing is torn down": [
+        (lean.LeanFlask, name, getattr(Flask, name))
+        for name in ("do_teardown_request", "do_teardown_appcontext")
+    ],
     "no session": [(lean.LeanFlask, "session_interface", SecureCookieSessionInterface())],
-    "whether a function is a coroutine is looked up once": [
+    "a flag tells whether a function is a coroutine": [
         (lean.LeanFlask, "ensure_sync", Flask.ensure_sync)
     ],
     "the text of a second is made once in it": [

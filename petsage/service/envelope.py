@@ -3,6 +3,9 @@
 It wraps any WSGI app, so that also an answer which no view has made arrives in the same envelope.
 """
 
+# Also a saving: a function that is made for each request has its annotations evaluated each time.
+from __future__ import annotations
+
 import logging
 import re
 import secrets
@@ -55,13 +58,13 @@ SECURITY_HEADERS = {
 }
 
 
-def request_id_of(environ: "WSGIEnvironment") -> str:
+def request_id_of(environ: WSGIEnvironment) -> str:
     """Return the caller's id of the request where it is well formed, else a new one."""
     given = environ.get("HTTP_X_REQUEST_ID")
     return given if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
 
 
-def trace_id_of(environ: "WSGIEnvironment") -> str | None:
+def trace_id_of(environ: WSGIEnvironment) -> str | None:
     """Return the trace id of a valid W3C `traceparent` header."""
     given = environ.get("HTTP_TRACEPARENT")
     found = _TRACEPARENT.fullmatch(given) if given else None
@@ -84,12 +87,10 @@ class Envelope:
             }
         self._headers = [(name.lower(), (name, value)) for name, value in headers.items()]
 
-    def wrap(self, app: "WSGIApplication") -> "WSGIApplication":
+    def wrap(self, app: WSGIApplication) -> WSGIApplication:
         """Return `app` in the envelope."""
 
-        def enveloped(
-            environ: "WSGIEnvironment", start_response: "StartResponse"
-        ) -> Iterable[bytes]:
+        def enveloped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             began = perf_counter()
             request_id = environ[REQUEST_ID_KEY] = request_id_of(environ)
             context = RequestContext(request_id, trace_id_of(environ))
@@ -131,14 +132,14 @@ class Envelope:
 
         return enveloped
 
-    def problem(self, code: str, detail: str) -> "WSGIApplication":
+    def problem(self, code: str, detail: str) -> WSGIApplication:
         """Return a WSGI app, in the envelope, that answers a problem of the contract.
 
         It serves what a server refuses before the app has seen it.
         """
         problem = Problem(code, detail)
 
-        def refuse(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        def refuse(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             body = problem.body(environ[REQUEST_ID_KEY])
             start_response(
                 f"{problem.status} {problem.title}",
@@ -148,9 +149,7 @@ class Envelope:
 
         return self.wrap(refuse)
 
-    def _log_request(
-        self, environ: "WSGIEnvironment", status: int, began: float, size: int
-    ) -> None:
+    def _log_request(self, environ: WSGIEnvironment, status: int, began: float, size: int) -> None:
         if not log.isEnabledFor(logging.INFO):
             return
         if not self._log_probes and status == 200 and _path(environ) in _PROBES:
@@ -176,12 +175,12 @@ class Envelope:
         log.handle(record)
 
 
-def _path(environ: "WSGIEnvironment") -> str:
+def _path(environ: WSGIEnvironment) -> str:
     path: str = environ.get("PATH_INFO", "")
     return path.removesuffix("/")
 
 
-def _path_as_it_came(environ: "WSGIEnvironment") -> str:
+def _path_as_it_came(environ: WSGIEnvironment) -> str:
     # RAW_URI is gunicorn's, REQUEST_URI everybody else's; PEP 3333 itself knows only decoded paths.
     target = environ.get("REQUEST_URI") or environ.get("RAW_URI")
     if target is None:

@@ -6,14 +6,14 @@ is measured by `python -m bench.app_cost --savings`; what saves less than 2 % is
 
 from collections.abc import Callable, Iterable
 from functools import cached_property, wraps
-from inspect import iscoroutinefunction
+from inspect import CO_COROUTINE
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 from flask import Flask, Request, Response
-from flask.globals import request_ctx
+from flask.globals import app_ctx, request_ctx
 from flask.sessions import NullSession, SessionInterface, SessionMixin
+from flask.signals import appcontext_tearing_down, request_tearing_down
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException, NotFound
@@ -24,6 +24,38 @@ from petsage.service.json_text import json_text
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+class LeanRequest(Request):
+    """A request that is taken apart when it is asked for a part, and not before."""
+
+    def __init__(
+        self, environ: "WSGIEnvironment", populate_request: bool = True, shallow: bool = False
+    ) -> None:
+        # Not `super().__init__`: see `__getattr__`.
+        self.environ = environ
+        self.shallow = shallow
+        self.method = environ["REQUEST_METHOD"].upper()
+        if populate_request and not shallow:
+            environ["werkzeug.request"] = self
+
+    def __getattr__(self, name: str) -> Any:
+        """Have werkzeug take the request apart, the first time that something is missing."""
+        if "headers" not in vars(self):
+            super().__init__(self.environ, populate_request=False, shallow=self.shallow)
+            return getattr(self, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @cached_property
+    def max_content_length(self) -> int | None:  # type: ignore[override]
+        """Bytes that the body may have; a view may set it. Flask would look at it three times."""
+        limit: int | None = app_ctx.app.config["MAX_CONTENT_LENGTH"]
+        return limit
+
+    def close(self) -> None:
+        """Close the files of a form, if there are any."""
+        if "files" in vars(self):
+            super().close()
 
 
 class LeanResponse(Response):
@@ -129,6 +161,7 @@ class LeanAdapter(MapAdapter):
 class LeanFlask(Flask):
     """A Flask app for an API: no sessions, no redirects, quick routing."""
 
+    request_class = LeanRequest
     session_interface = NoSession()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -138,8 +171,6 @@ class LeanFlask(Flask):
         self.url_map.merge_slashes = False
         self.json.ensure_ascii = False  # type: ignore[attr-defined]
         self.json.sort_keys = False  # type: ignore[attr-defined]
-        # Weak: some functions live for one request alone.
-        self._sync: WeakSet[Callable[..., Any]] = WeakSet()
 
     @cached_property
     def rules_without_variables(self) -> dict[tuple[str, str], Rule]:
@@ -159,14 +190,30 @@ class LeanFlask(Flask):
         return LeanAdapter(self, request)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Look at each function once, and not at each call, whether it is a coroutine."""
-        if isinstance(func, FunctionType):
-            if func in self._sync:
-                return func
-            if not iscoroutinefunction(func):
-                self._sync.add(func)
-                return func
+        """Tell by the flag of its code that a function is no coroutine; inspect looks further."""
+        if isinstance(func, FunctionType) and not func.__code__.co_flags & CO_COROUTINE:
+            return func
         return super().ensure_sync(func)
+
+    def preprocess_request(self) -> Any:
+        """Call what is to be called before each request; no blueprint of ours adds to that."""
+        if self.url_value_preprocessors or self.before_request_funcs.keys() != {None}:
+            return super().preprocess_request()
+        for function in self.before_request_funcs[None]:
+            answer = self.ensure_sync(function)()
+            if answer is not None:
+                return answer
+        return None
+
+    def do_teardown_request(self, *exc: Any) -> None:
+        """Tear down what is to be torn down after a request, which is nothing of ours."""
+        if self.teardown_request_funcs or request_tearing_down.receivers:
+            super().do_teardown_request(*exc)
+
+    def do_teardown_appcontext(self, *exc: Any) -> None:
+        """Tear down what is to be torn down with an app context, which is nothing of ours."""
+        if self.teardown_appcontext_funcs or appcontext_tearing_down.receivers:
+            super().do_teardown_appcontext(*exc)
 
     def never_blocks(self, environ: dict[str, Any]) -> bool:
         """Tell the server whether it may serve this request without a thread."""

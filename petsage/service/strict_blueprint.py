@@ -130,7 +130,8 @@ def without_query(view: View) -> View:
 
     @wraps(view)
     def strict(*args: Any, **kwargs: Any) -> Any:
-        if request.query_string and request.args:
+        # The environ first: it alone is looked at for a request without a query.
+        if request.environ.get("QUERY_STRING") and request.args:
             unknown = {"query": {name: ["Unknown field."] for name in request.args}}
             raise Problem(
                 "validation-error",

@@ -1,6 +1,7 @@
 """Every error as one shape: what Flask, werkzeug and our own rooms raise becomes a problem."""
 
 import re
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -65,9 +66,10 @@ def _words_of_a_feature(error: HTTPException) -> str | None:
     return said if isinstance(said, str) and said != type(error).description else None
 
 
-def _response(body: bytes, status: int, headers: object) -> Response:
+def _response(body: bytes, status: int, headers: Iterable[tuple[str, str]]) -> Response:
     response = lean_response(body, PROBLEM_MEDIA_TYPE, status)
-    response.headers.extend(headers)  # type: ignore[arg-type]
+    for name, value in headers:
+        response.headers.add(name, value)
     return response
 
 

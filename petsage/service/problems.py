@@ -13,6 +13,7 @@ from petsage.service.json_text import json_text
 # of an unknown member so many bytes of its JSON form.
 MAX_FAULTS = 10
 MAX_NAME_BYTES = 64
+_MOST_BYTES = 6  # of one character: \u0000
 
 
 class Problem(Exception):
@@ -77,7 +78,7 @@ def bounded(errors: Mapping[str, Any]) -> dict[str, Any]:
     """Return validation errors, `{location: {field: messages}}`, cut to what a body may hold."""
     return {
         location: {_cut(str(name)): fields[name] for name in list(fields)[:MAX_FAULTS]}
-        if isinstance(fields, Mapping)
+        if isinstance(fields, dict)
         else fields
         for location, fields in errors.items()
     }
@@ -85,7 +86,7 @@ def bounded(errors: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cut(name: str) -> str:
     """Return the longest beginning of `name` that has at most 64 bytes in its JSON form."""
-    if len(json_text(name)) - 2 <= MAX_NAME_BYTES:
+    if len(name) * _MOST_BYTES <= MAX_NAME_BYTES or len(json_text(name)) - 2 <= MAX_NAME_BYTES:
         return name
     size = 0
     for position, character in enumerate(name[: MAX_NAME_BYTES + 1]):

@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
         if self._phase is Phase.REQUEST:
             self._refuse(self._reader.incomplete())
         return self._phase is Phase.ANSWER or (
-            self._phase is not Phase.LINGER and bool(self._reader.input)
+            self._phase is not Phase.LINGER and self._reader.has_begun
         )
 
     def pause_writing(self) -> None:
@@ -131,6 +131,12 @@ class Connection(asyncio.Protocol):
                 self._answer(*whole)
 
     def _await_rest(self) -> None:
+        if not self._reader.has_begun:
+            # Empty lines alone: no request to refuse, and no good deed to be given time for.
+            if self._ended:
+                self._transport.close()
+            self._resume_reading()
+            return
         if self._phase is not Phase.REQUEST:
             self._phase = Phase.REQUEST
             connections = self._connections

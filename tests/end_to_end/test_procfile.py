@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -156,6 +157,25 @@ def test_without_a_port_it_listens_on_8000_of_this_machine_only() -> None:
         timeout=30,
     )
     assert re.search(r"^bind\s+= \['127\.0\.0\.1:8000'\]$", done.stdout, re.MULTILINE), done
+
+
+def has_ipv6() -> bool:
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            return False
+    return True
+
+
+def test_it_listens_on_the_address_that_is_set_and_on_no_other() -> None:
+    for host in ("127.0.0.2", *(["::1"] if has_ipv6() else [])):
+        with running_service(PETSAGE_HOST=host) as service:
+            assert get(f"{service.url}/system/live")[0] == 200
+            with pytest.raises(OSError, match="refused"):
+                service.connect()
+            (line,) = [line for line in service.log_records() if line.get("status") == 200][-1:]
+            assert line["remote_addr"] == {"127.0.0.2": "127.0.0.1"}.get(host, host)
 
 
 def test_honcho_runs_the_procfile_and_stops_it() -> None:

@@ -12,10 +12,7 @@ from petsage.service.server.worker import PetSageWorker
 
 _settings = settings_or_exit(os.environ)
 
-# A platform that gives a port routes to this machine from outside. Without one, only this
-# machine itself is let in.
-bind = f"{'0.0.0.0' if _settings.port_given else '127.0.0.1'}:{_settings.port}"  # noqa: S104
-
+bind = _settings.address
 workers = _settings.workers
 worker_class = PetSageWorker.with_settings(_settings)
 # Threads for views that may block; the service's own never do.

@@ -12,6 +12,7 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
+from petsage.service.problems import DETAILS
 from petsage.service.server.answering import ThreadedAnswer, answer_at_once, answer_refusal
 from petsage.service.server.head import RefusedError
 from petsage.service.server.request_reader import RequestReader
@@ -223,8 +224,7 @@ class Connection(asyncio.Protocol):
         elif unsent or self._phase is Phase.LINGER or self._transport.is_closing():
             self._transport.abort()
         elif self._phase is Phase.REQUEST:
-            detail = "The request did not arrive whole in time."
-            self._refuse(self._reader.refusal("request-timeout", detail))
+            self._refuse(self._reader.refusal("request-timeout", DETAILS["request-timeout"]))
         else:
             self._transport.close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from petsage.service.problems import DETAILS
 from petsage.service.server.body import BrokenBodyError, ChunkedBody, MeasuredBody
 from petsage.service.server.head import RefusedError
 
@@ -92,7 +93,7 @@ class RequestReader:
         """Return the refusal of a request whose rest will never come."""
         if self._request is None:
             return self.refusal("bad-request", "The request ends within its head.")
-        return self.refusal("incomplete-body", "The body ends before it is whole.")
+        return self.refusal("incomplete-body", DETAILS["incomplete-body"])
 
     def _begin_body(
         self, request: Request, body: MeasuredBody | ChunkedBody, beginning: bytes

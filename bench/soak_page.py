@@ -39,7 +39,8 @@ def page(circumstances: dict[str, Any], measured: dict[str, Any]) -> str:
         *_beside([figure for figure in figures if figure["beside"]]),
         "## How to repeat it",
         "`make soak` measures it all. One at a time, and onto the same page:"
-        " `python -m bench.soak NAME --output docs/holding-out.md`. They took so long here:",
+        " `.venv/bin/python -m bench.soak NAME --output docs/holding-out.md`. They took so"
+        " long here:",
         _table(
             ["NAME", "seconds"],
             ([f"`{name}`", str(one["seconds"])] for name, one in measured.items()),

@@ -177,7 +177,9 @@ def test_a_client_that_takes_its_answer_slowly_gets_it() -> None:
         slow.sendall(GET)
         received = 0
         while received < 12_000_000:
-            received += len(slow.recv(1_000_000))
+            part = slow.recv(1_000_000)
+            assert part, f"dropped after {received:,} bytes"
+            received += len(part)
             time.sleep(0.02)
 
 

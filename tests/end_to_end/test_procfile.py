@@ -193,6 +193,16 @@ def what_it_says(**variables: str) -> str:
     return fault
 
 
+def test_a_client_has_the_same_address_in_the_log_whether_ipv6_is_listened_on_or_not() -> None:
+    for host in ("0.0.0.0", *(["::"] if has_ipv6() else [])):
+        with running_service(PETSAGE_HOST=host) as service:
+            assert get(f"http://127.0.0.1:{service.port}/system/version")[0] == 200
+            (line,) = [
+                line for line in service.log_records() if line.get("path") == "/system/version"
+            ]
+            assert line["remote_addr"] == "127.0.0.1"
+
+
 def test_one_line_says_that_the_port_is_taken_or_the_address_no_own() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

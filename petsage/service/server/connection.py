@@ -64,7 +64,12 @@ class Connection(asyncio.Protocol):
         """Take in the new connection."""
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        remote = {"REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])} if peer else {}
+        # A listener of `::` sees IPv4 as a part of IPv6 (RFC 4291, section 2.5.5.2).
+        remote = (
+            {"REMOTE_ADDR": peer[0].removeprefix("::ffff:"), "REMOTE_PORT": str(peer[1])}
+            if peer
+            else {}
+        )
         self._base = self._service.base_environ | remote
         self._reader = RequestReader(self._service.heads, self._base, self._service.body_bytes)
         self._connections.add(self)

@@ -48,6 +48,13 @@ def answer_http_exception(error: HTTPException) -> Response | HTTPException:
     return _response(body, status, headers)
 
 
+def _our_words(code: str) -> str | None:
+    limit = request.max_content_length
+    if code == "body-too-large" and limit is not None:
+        return OVER_THE_LIMIT.format(limit=limit)
+    return DETAILS[code] if code in _SAID_BY_US else None
+
+
 def _words_of_a_feature(error: HTTPException) -> str | None:
     """Return what a feature said of its error: `abort(404, "No such pet")`, or smorest's `message`.
 
@@ -57,13 +64,6 @@ def _words_of_a_feature(error: HTTPException) -> str | None:
         return None
     said: Any = getattr(error, "data", {}).get("message", error.description)
     return said if isinstance(said, str) and said != type(error).description else None
-
-
-def _our_words(code: str) -> str | None:
-    limit = request.max_content_length
-    if code == "body-too-large" and limit is not None:
-        return OVER_THE_LIMIT.format(limit=limit)
-    return DETAILS[code] if code in _SAID_BY_US else None
 
 
 def _response(body: bytes, status: int, headers: object) -> Response:

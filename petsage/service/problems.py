@@ -113,16 +113,13 @@ def problem_body(
     )
 
 
-def bounded(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was found, `{place: {name: anything}}`, cut to what an error's body may hold.
-
-    Of each place the first few names are kept, and of each name its beginning.
-    """
+def bounded(errors: Mapping[str, Any]) -> dict[str, Any]:
+    """Return faults, `{location: {name: anything}}`, cut to what an error's body may hold."""
     return {
-        place: {_cut(str(name)): named[name] for name in list(named)[:MAX_FAULTS]}
-        if isinstance(named, Mapping)
-        else named
-        for place, named in found.items()
+        location: {_cut(str(name)): fields[name] for name in list(fields)[:MAX_FAULTS]}
+        if isinstance(fields, Mapping)
+        else fields
+        for location, fields in errors.items()
     }
 
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import os
+import platform
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from tests.running import Service
 
 CONFIG = "gunicorn --config python:petsage.service.server.gunicorn_conf"
+
+
+class _Variables(TypedDict):
+    PETSAGE_LOG_LEVEL: str
+
+
 # A request a millisecond would drown the figures in log lines.
-QUIET = {"PETSAGE_LOG_LEVEL": "ERROR"}
+QUIET: _Variables = {"PETSAGE_LOG_LEVEL": "ERROR"}
+
+
+Fared = Mapping[str, float | None]
 
 
 @dataclass
@@ -24,6 +36,8 @@ class Figure:
         measured: the outcome in words.
         goal: what it should be.
         raw: the numbers behind it.
+        beside: how it fared and how others did under the same, each by its name: the `share` of
+            its probes that were answered, and the `p99` of those in seconds.
 
     """
 
@@ -32,9 +46,25 @@ class Figure:
     measured: str
     goal: str
     raw: dict[str, Any] = field(default_factory=dict)
+    beside: dict[str, Fared] = field(default_factory=dict)
 
 
 Measurement = Callable[[float], Awaitable[list[Figure]]]
+
+
+def machine(packages: Iterable[str]) -> dict[str, Any]:
+    """Return what the figures depend on: the machine, Python, and what is installed."""
+    cpus = [
+        line.partition(": ")[2]
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return {
+        "python": platform.python_version(),
+        "machine": f"{', '.join(dict.fromkeys([*cpus, platform.machine()]))},"
+        f" {os.cpu_count()} cores, {platform.system()}",
+        "versions": {name: version(name) for name in packages},
+    }
 
 
 def memory_of(service: Service) -> list[int]:
@@ -63,3 +93,9 @@ def megabytes(size: float) -> str:
 def milliseconds(seconds: float) -> str:
     """Return a duration for people."""
     return f"{seconds * 1000:.1f} ms"
+
+
+def in_words(fared: Fared) -> str:
+    """Return how something fared, for people."""
+    share = f"{fared['share']:.0%}".replace("%", " %")
+    return share if fared["p99"] is None else f"{share}, p99 {milliseconds(fared['p99'])}"

@@ -1,4 +1,4 @@
-"""How the service holds out: against hostile clients, large uploads, blocked views, a dead log."""
+"""How the service holds out: a crowd, unfinished requests, uploads, blocked views, dead logs."""
 
 from __future__ import annotations
 
@@ -14,36 +14,11 @@ from bench.figures import (
     memory_of,
     milliseconds,
 )
-from bench.hostile import HEAD, KINDS, held
+from bench.hostile import HEAD, held
 from bench.traffic import Tally, exchange, for_seconds, get, post, read_answer, steady
 from tests.running import running_service
 
 UPLOAD_BYTES = 50_000_000
-
-
-async def hostile(scale: float) -> list[Figure]:
-    """Hold 1,000 hostile connections of each kind, and probe."""
-    figures = []
-    for workers, count in (("1", 1_000), ("2", 3_000)):
-        for name in KINDS:
-            with running_service(**QUIET, WEB_CONCURRENCY=workers) as service:
-                async with held(service.port, name, int(count * scale)):
-                    await asyncio.sleep(3 * scale)
-                    probes = await steady(
-                        service.port, 20, for_seconds(max(1, 10 * scale)), get("/system/live")
-                    )
-            sent = sum(probes.outcomes.values())
-            p99 = probes.percentile(0.99)
-            figures.append(
-                Figure(
-                    f"{int(count * scale)} {name}, {workers} worker(s)",
-                    probes.outcomes["200"] == sent and p99 < 0.1,
-                    f"{probes.outcomes['200'] / sent:.0%}, p99 {milliseconds(p99)}",
-                    "100 %, p99 under 100 ms",
-                    {"outcomes": dict(probes.outcomes), "p99": p99, "max": max(probes.seconds)},
-                )
-            )
-    return figures
 
 
 async def crowd(scale: float) -> list[Figure]:

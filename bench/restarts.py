@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 
 from bench.figures import CONFIG, QUIET, Figure
 from bench.traffic import Tally, exchange, get, post, read_answer, steady
@@ -110,7 +111,7 @@ async def sighup(scale: float) -> list[Figure]:
         for _ in range(reloads):
             before = set(service.workers())
             service.process.send_signal(signal.SIGHUP)
-            await _until(lambda before=before: not before & set(service.workers()))
+            await _until(partial(_are_all_new, service, before))
             await asyncio.sleep(1)
         gone.set()
         tally = await load
@@ -166,6 +167,10 @@ async def _worker_id(service: Service) -> str:
     writer.close()
     (line,) = [line for line in head.split(b"\r\n") if line.lower().startswith(b"petsage-worker")]
     return line.decode()
+
+
+def _are_all_new(service: Service, before: set[int]) -> bool:
+    return not before & set(service.workers())
 
 
 async def _until(condition: Callable[[], object]) -> None:

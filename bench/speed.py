@@ -8,16 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from bench import app_cost, footprint, rates
-from bench.figures import Figure
+from bench.figures import Figure, machine
 
 MEASUREMENTS: dict[str, Callable[[int], list[Figure]]] = {
     "throughput": rates.throughput,
@@ -49,22 +47,17 @@ def main() -> None:
         parser.error(f"no such measurement: {', '.join(sorted(unknown))}")
     if (os.cpu_count() or 1) < 2:
         parser.error("two cores are needed: one for the server, one for the load")
-    machine = {
-        "at": datetime.now(UTC).isoformat(timespec="minutes"),
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
-        "versions": {name: version(name) for name in COMPARED},
-    }
+    measured = {"at": datetime.now(UTC).isoformat(timespec="minutes")} | machine(COMPARED)
     for tool in ("wrk", "taskset", "curl"):
         if shutil.which(tool) is None:
             parser.error(f"{tool} is needed (Debian: apt install wrk util-linux curl)")
-    print(f"{machine}\n\n| figure | measured | goal | reached |\n|---|---|---|---|", flush=True)
+    print(f"{measured}\n\n| figure | measured | goal | reached |\n|---|---|---|---|", flush=True)
     figures: list[Figure] = []
     for name in options.names or MEASUREMENTS:
         for figure in MEASUREMENTS[name](options.rounds):
             print(_row(figure), flush=True)
             figures.append(figure)
-    told = machine | {"figures": [asdict(figure) for figure in figures]}
+    told = measured | {"figures": [asdict(figure) for figure in figures]}
     options.output.write_text(json.dumps(told, indent=1))
 
 

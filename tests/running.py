@@ -56,9 +56,9 @@ def environment(**variables: str) -> dict[str, str]:
 class Service:
     """A running service: where it answers, its process, and what it has logged."""
 
-    def __init__(self, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, host: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self.process = process
         self.log = log
 
@@ -116,7 +116,8 @@ def running_service(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        service = Service(port, process, log)
+        host = variables.get("PETSAGE_HOST", "127.0.0.1")
+        service = Service(host, port, process, log)
         try:
             deadline = time.monotonic() + BOOT_SECONDS
             while not _answers(f"{service.url}/system/live"):

@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     app = LeanFlask("petsage.service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.before_request(lambda: require_expected(settings.release))
+    app.before_request(lambda: require_expected(settings))
 
     api = openapi.StrictApi(app)
     api.register_blueprint(smoke_test_blueprint)

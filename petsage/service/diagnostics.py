@@ -17,7 +17,7 @@ from petsage.contract import (
 )
 from petsage.service.clock import rfc3339
 from petsage.service.logs import Receipt
-from petsage.service.problems import Problem
+from petsage.service.problems import MAX_FAULTS, Problem, bounded
 from petsage.service.process import started_at, worker_id
 from petsage.service.readiness import Readiness
 from petsage.service.settings import Settings
@@ -61,10 +61,7 @@ def logging_smoke_test() -> dict[str, str]:
     receipt = Receipt()
     log.info(LOGGING_SMOKE_TEST_RECORD, extra={"receipt": receipt})
     if not receipt.written:
-        raise Problem(
-            "logging-broken",
-            "The log record was not written: INFO is switched off, or the log stream fails.",
-        )
+        raise Problem("logging-broken")
     return {"status": STATUS_OK, "message": LOGGING_SMOKE_TEST_MESSAGE}
 
 
@@ -72,24 +69,23 @@ def ready(readiness: Readiness, exclude: Collection[str]) -> dict[str, object]:
     """Run the readiness checks but for the excluded ones, and say how each went.
 
     Raises:
-        Problem: `not-ready` if a check did not pass; `validation-error` if there is no check of
+        Problem: `not-ready` if a check did not pass, with those that did not first, and as many
+            as an error's body may hold; `validation-error` if there is no check of
             an excluded name.
 
     """
     if not set(exclude) <= set(readiness.names()):
+        names, more = readiness.names()[:MAX_FAULTS], len(readiness.names()) - MAX_FAULTS
         raise Problem(
             "validation-error",
-            f"These checks can be excluded: {', '.join(readiness.names())}.",
+            f"These checks can be excluded: {', '.join(names)}"
+            f"{f', and {more} more' if more > 0 else ''}.",
             errors={"query": {"exclude": ["Unknown check."]}},
         )
-    results = readiness.results(exclude)
-    checks = {name: asdict(result) for name, result in results.items()}
-    if any(result.status != "ok" for result in results.values()):
-        raise Problem(
-            "not-ready",
-            "A readiness check did not pass; the log tells why.",
-            checks=checks,
-        )
+    checks = {name: asdict(result) for name, result in readiness.results(exclude).items()}
+    failed = {name: check for name, check in checks.items() if check["status"] != "ok"}
+    if failed:
+        raise Problem("not-ready", **bounded({"checks": failed | checks}))
     return {"status": STATUS_OK, "checks": checks}
 
 

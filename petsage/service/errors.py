@@ -11,21 +11,15 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException
 from petsage.contract import PROBLEM_MEDIA_TYPE, PROBLEMS
 from petsage.service.envelope import REQUEST_ID_KEY, request_id_of
 from petsage.service.lean import lean_response
-from petsage.service.problems import Problem, problem_body
+from petsage.service.problems import DETAILS, OVER_THE_LIMIT, Problem, problem_body
 
 _CODES = {
     status: code
     for code, (status, _) in PROBLEMS.items()
     if status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE)
 } | {400: "bad-request"}
-
-_DETAILS = {
-    400: "The request is not valid HTTP.",
-    404: "There is nothing at this path; /openapi.json lists what there is.",
-    405: "This path does not answer to this method; Allow names those that it answers to.",
-    413: "The body is larger than this service accepts.",
-    500: "The service made a mistake. Its log tells more, under this request_id.",
-}
+# Those that a feature's `abort` means just as we do.
+_SAID_BY_US = {"bad-request", "not-found", "method-not-allowed", "body-too-large", "internal-error"}
 
 
 def install(app: Flask) -> None:
@@ -45,14 +39,21 @@ def answer_http_exception(error: HTTPException) -> Response | HTTPException:
     if error.response is not None or status < 400:
         return error  # complete as it is, such as a redirect of a feature
     if isinstance(error, ClientDisconnected):
-        return answer_problem(Problem("incomplete-body", "The body ends before it is whole."))
+        return answer_problem(Problem("incomplete-body"))
     # A status that the contract does not know is a feature's own.
     code = _CODES.get(status) or re.sub(r"[^a-z0-9]+", "-", error.name.lower()).strip("-")
     title = PROBLEMS[code][1] if code in PROBLEMS else error.name
-    detail = _words_of_a_feature(error) or _DETAILS.get(status) or f"{title}."
+    detail = _words_of_a_feature(error) or _our_words(code) or f"{title}."
     body = problem_body(code, status, title, detail, _request_id())
     headers = [header for header in error.get_headers() if header[0].lower() != "content-type"]
     return _response(body, status, headers)
+
+
+def _our_words(code: str) -> str | None:
+    limit = request.max_content_length
+    if code == "body-too-large" and limit is not None:
+        return OVER_THE_LIMIT.format(limit=limit)
+    return DETAILS[code] if code in _SAID_BY_US else None
 
 
 def _words_of_a_feature(error: HTTPException) -> str | None:

@@ -6,7 +6,14 @@ Whoever finds a fault raises `Problem` with a code; the status of each code stan
 from collections.abc import Mapping
 from typing import Any
 
-from petsage.contract import PROBLEM_TYPE_PREFIX, PROBLEMS
+from petsage.contract import (
+    EXPECT_RELEASE_HEADER,
+    JSON_MEDIA_TYPE,
+    MAX_JSON_DEPTH,
+    MAX_NUMBER_CHARACTERS,
+    PROBLEM_TYPE_PREFIX,
+    PROBLEMS,
+)
 from petsage.service.json_text import json_text
 
 # An error's body stays under 2 KB whatever was sent: so many faults are named, and of the name
@@ -16,12 +23,45 @@ MAX_NAME_BYTES = 64
 _MOST_BYTES = 6  # of one character: \u0000
 
 
+# What each problem says where its finder knows nothing more of it.
+DETAILS = {
+    "malformed-json": "The body is not valid JSON (RFC 8259).",
+    "duplicate-key": "An object names a key twice.",
+    "invalid-unicode": "The body is not valid UTF-8.",
+    "too-deep": f"Arrays and objects nest more than {MAX_JSON_DEPTH} levels deep.",
+    "number-too-long": f"A number has more than {MAX_NUMBER_CHARACTERS:,} characters.",
+    "incomplete-body": "The body ends before it is whole.",
+    "bad-request": "The request is not valid HTTP.",
+    "not-found": "There is nothing at this path; /openapi.json lists what there is.",
+    "method-not-allowed": (
+        "This path does not answer to this method; Allow names those that it answers to."
+    ),
+    "request-timeout": "The request did not arrive whole in time.",
+    "release-mismatch": "Another release than the expected one answers here.",
+    "body-too-large": "The body is larger than this service accepts.",
+    "uri-too-long": "The request line is longer than this server takes.",
+    "unsupported-media-type": f"Send Content-Type: {JSON_MEDIA_TYPE}.",
+    "validation-error": "The request does not fit its schema; see errors.",
+    "headers-too-large": "The headers are more or larger than this server takes.",
+    "internal-error": "The service made a mistake. Its log tells more, under this request_id.",
+    "not-ready": "A readiness check did not pass; the log tells why.",
+    "logging-broken": (
+        "The log record was not written: INFO is switched off, or the log stream fails."
+    ),
+}
+# What is said where more is known.
+UNCLEAR_EXPECTATION = f"{EXPECT_RELEASE_HEADER} must name exactly one release or commit."
+OTHER_RELEASE = "This is {release}, another release than the expected one."
+OVER_THE_LIMIT = "The body is larger than this service accepts: {limit:,} bytes at most."
+
+
 class Problem(Exception):
     """A request that can't be served as it is.
 
     Args:
         code: one of the codes of the contract.
         detail: a sentence that helps the caller; it repeats no value that the caller sent.
+            What `DETAILS` says, where it is left out.
         headers: further headers of the answer.
         members: further members of the problem's body.
 
@@ -30,13 +70,13 @@ class Problem(Exception):
     def __init__(
         self,
         code: str,
-        detail: str,
+        detail: str | None = None,
         headers: Mapping[str, str] | None = None,
         **members: Any,
     ) -> None:
-        super().__init__(detail)
         self.code = code
-        self.detail = detail
+        self.detail = detail or DETAILS[code]
+        super().__init__(self.detail)
         self.headers = dict(headers or {})
         self.members = members
 
@@ -75,7 +115,7 @@ def problem_body(
 
 
 def bounded(errors: Mapping[str, Any]) -> dict[str, Any]:
-    """Return validation errors, `{location: {field: messages}}`, cut to what a body may hold."""
+    """Return faults, `{location: {name: anything}}`, cut to what an error's body may hold."""
     return {
         location: {_cut(str(name)): fields[name] for name in list(fields)[:MAX_FAULTS]}
         if isinstance(fields, dict)

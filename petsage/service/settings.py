@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 from petsage.contract import DEFAULT_MAX_BODY_BYTES, DEFAULT_PORT, UNKNOWN_RELEASE
@@ -49,6 +50,9 @@ class Settings:
     Attributes:
         port: the TCP port to listen on, where a server asks these settings for one.
         port_given: whether `PORT` was set, as a platform that routes to this process does.
+        host: the IP address to listen on, where a server asks these settings for one; None
+            leaves it to the port: every interface where it is given, this machine alone where
+            it is not.
         workers: the number of worker processes (`WEB_CONCURRENCY`).
         release: the release and its commit (`PETSAGE_RELEASE`, `PETSAGE_COMMIT`, or the
             platform's own variables).
@@ -63,6 +67,7 @@ class Settings:
 
     port: int = DEFAULT_PORT
     port_given: bool = False
+    host: str | None = None
     workers: int = 1
     release: Release = field(default_factory=Release)
     instance: str = field(default_factory=_host_name)
@@ -71,6 +76,14 @@ class Settings:
     log_level: str = "INFO"
     log_probes: bool = True
     trusted_proxies: int = 0
+
+    @property
+    def address(self) -> str:
+        """Where to listen, as gunicorn's `bind` has it: `HOST:PORT`, an IPv6 host in brackets."""
+        # A platform that gives a port routes to this machine from outside. Without one, only
+        # this machine itself is let in.
+        host = self.host or ("0.0.0.0" if self.port_given else "127.0.0.1")  # noqa: S104
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -133,6 +146,19 @@ def _whole_number(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
+def _ip_address(text: str) -> str:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        address = None
+    # gunicorn does not take a zone ("fe80::1%eth0").
+    if address is None or "%" in text:
+        raise ValueError(
+            "must be an IP address of this machine (127.0.0.1, ::1), or 0.0.0.0 or :: for all"
+        )
+    return str(address)
+
+
 def _log_level(text: str) -> str:
     if text.upper() not in LOG_LEVELS:
         raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
@@ -141,6 +167,7 @@ def _log_level(text: str) -> str:
 
 _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "port": ("PORT", _whole_number(1, 65_535)),
+    "host": ("PETSAGE_HOST", _ip_address),
     "workers": ("WEB_CONCURRENCY", _whole_number(1, MOST_WORKERS)),
     "disclose_release": ("PETSAGE_DISCLOSE_RELEASE", _boolean),
     "max_body_bytes": ("PETSAGE_MAX_BODY_BYTES", _whole_number(1, LARGEST_MAX_BODY_BYTES)),

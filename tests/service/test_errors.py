@@ -77,6 +77,7 @@ def test_a_body_over_the_limit_is_413_whatever_its_media_type(client_of: ClientO
     for media_type in ("application/json", "text/plain"):
         answer = client.post(SMOKE_TEST, data=b"x" * 21, content_type=media_type)
         assert (answer.status_code, answer.json["code"]) == (413, "body-too-large")
+        assert "20 bytes at most" in answer.json["detail"]
     fits = client.post(SMOKE_TEST, data=b'{"ping":"12345678"}\n', content_type="application/json")
     assert fits.status_code == 200
 
@@ -97,6 +98,27 @@ def test_a_long_list_of_unknown_query_parameters_is_cut_too(client: FlaskClient)
         answer = client.open(f"{path}?{query}", method=method, json={"ping": "a"})
         assert answer.status_code == 422
         assert len(answer.data) < 2_048
+
+
+def test_of_a_hundred_checks_those_that_failed_come_first_and_ten_are_named(
+    client: FlaskClient,
+) -> None:
+    readiness = client.application.extensions["petsage"].readiness
+    for number in range(100):
+        readiness.add(f"check-{number:02}-{'x' * 31}", lambda number=number: number not in (7, 99))
+    answer = client.get("/system/ready")
+    assert (answer.status_code, answer.json["code"]) == (503, "not-ready")
+    statuses = [(name[6:8], check["status"]) for name, check in answer.json["checks"].items()]
+    assert len(statuses) == 10
+    assert statuses[:3] == [("07", "failed"), ("99", "failed"), ("g", "ok")]
+    unknown = client.get("/system/ready?exclude=nothing")
+    assert unknown.json["detail"].endswith(", and 91 more.")
+    assert max(len(answer.data), len(unknown.data)) < 2_048
+
+
+def test_what_a_feature_means_by_a_status_is_not_put_into_our_words(client: FlaskClient) -> None:
+    client.application.add_url_rule("/stale", view_func=lambda: abort(412))
+    assert client.get("/stale").json["detail"] == "Release mismatch."
 
 
 @given(st.dictionaries(st.text(max_size=300), st.just(["Unknown field."]), max_size=30))

@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 from petsage import __version__, create_app
 from petsage.contract import PROBLEMS
 from petsage.service.docs.catalogue import EXAMPLE_REQUEST_ID
+from petsage.service.release import Release
 from petsage.service.settings import Settings
 from petsage.service.strict_blueprint import StrictBlueprint
 from tests.service.conftest import ClientOf
@@ -202,10 +203,8 @@ def not_ready(_: ClientOf) -> TestResponse:
     return app.test_client().get("/system/ready")
 
 
-def posted(body: bytes, **settings: Any) -> Callable[[ClientOf], TestResponse]:
-    return lambda client_of: client_of(**settings).post(
-        POST, data=body, content_type="application/json"
-    )
+def posted(body: bytes) -> Callable[[ClientOf], TestResponse]:
+    return lambda client_of: client_of().post(POST, data=body, content_type="application/json")
 
 
 def asked(path: str, method: str = "GET", **given: Any) -> Callable[[ClientOf], TestResponse]:
@@ -222,8 +221,10 @@ PROVOKED: dict[str, Callable[[ClientOf], TestResponse]] = {
     "bad-request": asked("/system/live", headers={"Expect-Release": ""}),
     "not-found": asked("/nothing"),
     "method-not-allowed": asked("/system/live", "DELETE"),
-    "release-mismatch": asked("/system/live", headers={"Expect-Release": "v43"}),
-    "body-too-large": posted(b"1234", max_body_bytes=3),
+    "release-mismatch": lambda client_of: client_of(release=Release("v43")).get(
+        "/system/live", headers={"Expect-Release": "v44"}
+    ),
+    "body-too-large": posted(b"1" * 65_537),
     "unsupported-media-type": asked(POST, "POST", data=b"{}", content_type="text/plain"),
     "validation-error": posted(b"{}"),
     "internal-error": broken,

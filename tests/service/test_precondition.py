@@ -33,6 +33,29 @@ def test_another_release_answers_412_and_asks_curl_to_try_again(
     assert "v44" not in answer.text
 
 
+DETAILS = {
+    "release": (Release("v43", COMMIT), "This is v43, another release than the expected one."),
+    "commit": (
+        Release(None, COMMIT),
+        f"This is commit {COMMIT}, another release than the expected one.",
+    ),
+    "neither": (
+        Release(),
+        "This service was not told its release, so it can't be the expected one.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("release", "detail"), DETAILS.values(), ids=DETAILS)
+def test_412_names_the_release_that_answers_where_it_may(
+    client_of: ClientOf, release: Release, detail: str
+) -> None:
+    headers = {"Expect-Release": "v44"}
+    assert client_of(release=release).get("/", headers=headers).json["detail"] == detail
+    hidden = client_of(release=release, disclose_release=False).get("/", headers=headers)
+    assert hidden.json["detail"] == "Another release than the expected one answers here."
+
+
 def test_nothing_is_echoed_to_a_caller_that_expects_another_release(v43: FlaskClient) -> None:
     answer = v43.post(
         "/system/smoke-test", json={"ping": "secret"}, headers={"Expect-Release": "v44"}

@@ -15,6 +15,7 @@ def test_every_variable_is_read_and_blanks_around_it_are_dropped() -> None:
     settings = Settings.from_environ(
         {
             "PORT": " 5000 ",
+            "PETSAGE_HOST": "0::1",
             "WEB_CONCURRENCY": "2",
             "PETSAGE_RELEASE": " v43\n",
             "PETSAGE_COMMIT": "12e4567",
@@ -29,6 +30,7 @@ def test_every_variable_is_read_and_blanks_around_it_are_dropped() -> None:
     assert settings == Settings(
         port=5000,
         port_given=True,
+        host="::1",
         workers=2,
         release=Release("v43", "12e4567", "PETSAGE_RELEASE", "PETSAGE_COMMIT"),
         instance="web.1",
@@ -44,6 +46,11 @@ FAULTS = {
     "port of a service link": ("PORT", "tcp://10.0.0.1:80"),
     "port 0": ("PORT", "0"),
     "port 65536": ("PORT", "65536"),
+    "name of a host": ("PETSAGE_HOST", "localhost"),
+    "part of an address": ("PETSAGE_HOST", "127.1"),
+    "brackets": ("PETSAGE_HOST", "[::1]"),
+    "zone": ("PETSAGE_HOST", "fe80::1%eth0"),
+    "address with a port": ("PETSAGE_HOST", "127.0.0.1:80"),
     "no worker": ("WEB_CONCURRENCY", "0"),
     "boolean": ("PETSAGE_DISCLOSE_RELEASE", "maybe"),
     "underscore in a number": ("PETSAGE_MAX_BODY_BYTES", "1_000"),
@@ -70,6 +77,23 @@ def test_a_value_that_can_not_be_meant_is_a_fault_that_names_its_variable(
         Settings.from_environ({variable: value})
     assert [fault.split()[0] for fault in error.value.faults] == [variable]
     assert value == "0" or value not in str(error.value)
+
+
+ADDRESSES = {
+    "nothing": ({}, "127.0.0.1:8000"),
+    "a port": ({"PORT": "5000"}, "0.0.0.0:5000"),
+    "a host": ({"PETSAGE_HOST": "0.0.0.0"}, "0.0.0.0:8000"),
+    "both": ({"PETSAGE_HOST": "127.0.0.2", "PORT": "5000"}, "127.0.0.2:5000"),
+    "IPv6": ({"PETSAGE_HOST": "::1", "PORT": "5000"}, "[::1]:5000"),
+    "all of IPv6": ({"PETSAGE_HOST": "::"}, "[::]:8000"),
+}
+
+
+@pytest.mark.parametrize(("given", "address"), ADDRESSES.values(), ids=ADDRESSES)
+def test_it_listens_where_host_and_port_say_and_without_either_on_this_machine_alone(
+    given: dict[str, str], address: str
+) -> None:
+    assert Settings.from_environ(given).address == address
 
 
 def test_all_faults_come_together() -> None:

@@ -17,7 +17,7 @@ from petsage.contract import (
     WORKER_HEADER,
 )
 from petsage.service.docs.catalogue import CATALOGUE, EXAMPLE_REQUEST_ID, UNFIT_QUERY, example_of
-from petsage.service.problems import Problem
+from petsage.service.problems import MAX_FAULTS, Problem
 
 HEADERS_OF_EVERY_ANSWER: dict[str, dict[str, Any]] = {
     REQUEST_ID_HEADER: {
@@ -125,7 +125,8 @@ SCHEMAS = {
         {
             "checks": {
                 "type": "object",
-                "description": "Each registered check by its name. Only in `not-ready`.",
+                "description": "The registered checks by their names, at most "
+                f"{MAX_FAULTS}, those that did not pass first. Only in `not-ready`.",
                 "additionalProperties": {"$ref": "#/components/schemas/CheckOut"},
             }
         },

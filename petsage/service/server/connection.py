@@ -12,6 +12,7 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
+from petsage.service.problems import DETAILS
 from petsage.service.server.answering import ThreadedAnswer, answer_at_once, answer_refusal
 from petsage.service.server.head import RefusedError
 from petsage.service.server.request_reader import RequestReader
@@ -63,7 +64,12 @@ class Connection(asyncio.Protocol):
         """Take in the new connection."""
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        remote = {"REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])} if peer else {}
+        # A listener of `::` sees IPv4 as a part of IPv6 (RFC 4291, section 2.5.5.2).
+        remote = (
+            {"REMOTE_ADDR": peer[0].removeprefix("::ffff:"), "REMOTE_PORT": str(peer[1])}
+            if peer
+            else {}
+        )
         self._base = self._service.base_environ | remote
         self._reader = RequestReader(self._service.heads, self._base, self._service.body_bytes)
         self._connections.add(self)
@@ -94,7 +100,7 @@ class Connection(asyncio.Protocol):
         if self._phase is Phase.REQUEST:
             self._refuse(self._reader.incomplete())
         return self._phase is Phase.ANSWER or (
-            self._phase is not Phase.LINGER and bool(self._reader.input)
+            self._phase is not Phase.LINGER and self._reader.has_begun
         )
 
     def pause_writing(self) -> None:
@@ -131,6 +137,12 @@ class Connection(asyncio.Protocol):
                 self._answer(*whole)
 
     def _await_rest(self) -> None:
+        if not self._reader.has_begun:
+            # Empty lines alone: no request to refuse, and no good deed to be given time for.
+            if self._ended:
+                self._transport.close()
+            self._resume_reading()
+            return
         if self._phase is not Phase.REQUEST:
             self._phase = Phase.REQUEST
             connections = self._connections
@@ -217,8 +229,7 @@ class Connection(asyncio.Protocol):
         elif unsent or self._phase is Phase.LINGER or self._transport.is_closing():
             self._transport.abort()
         elif self._phase is Phase.REQUEST:
-            detail = "The request did not arrive whole in time."
-            self._refuse(self._reader.refusal("request-timeout", detail))
+            self._refuse(self._reader.refusal("request-timeout", DETAILS["request-timeout"]))
         else:
             self._transport.close()
 

@@ -5,17 +5,16 @@ Read in the master, so that a fault of the environment is reported once.
 
 import os
 from pathlib import Path
+from typing import Any
 
 from petsage.service.doorstep import settings_or_exit
+from petsage.service.server.addresses import require_free
 from petsage.service.server.gunicorn_logger import GunicornLogger
 from petsage.service.server.worker import PetSageWorker
 
 _settings = settings_or_exit(os.environ)
 
-# A platform that gives a port routes to this machine from outside. Without one, only this
-# machine itself is let in.
-bind = f"{'0.0.0.0' if _settings.port_given else '127.0.0.1'}:{_settings.port}"  # noqa: S104
-
+bind = _settings.address
 workers = _settings.workers
 worker_class = PetSageWorker.with_settings(_settings)
 # Threads for views that may block; the service's own never do.
@@ -50,5 +49,13 @@ forwarded_allow_ips = ""
 proc_name = "petsage"
 
 logger_class = GunicornLogger
+
+
+def on_starting(server: Any) -> None:
+    """See that the port is free. Sockets that are handed over (systemd, SIGUSR2) are bound."""
+    if not {"LISTEN_FDS", "GUNICORN_FD"} & os.environ.keys():
+        require_free(server.cfg.address)
+
+
 # gunicorn's lines are records like any other, under the one level of the log.
 loglevel = "debug" if _settings.log_level == "DEBUG" else _settings.log_level.lower()

@@ -19,6 +19,8 @@ from gunicorn_h1c import (
     parse_request_fast,
 )
 
+from petsage.service.problems import DETAILS
+
 Environ = dict[str, Any]
 
 # A head longer than this is refused whatever its lines look like: gunicorn limits lines and their
@@ -161,8 +163,8 @@ class HeadReader:
         return RefusedError("bad-request", "This is no valid HTTP/1.1 request.")
 
 
-_TOO_LONG_LINE = "The request line is longer than this server takes."
-_TOO_LARGE_HEADERS = "The headers are more or larger than this server takes."
+_TOO_LONG_LINE = DETAILS["uri-too-long"]
+_TOO_LARGE_HEADERS = DETAILS["headers-too-large"]
 
 
 def _add_target(environ: Environ, target: bytes) -> None:

@@ -5,13 +5,19 @@ It knows no socket and no time.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from petsage.service.problems import DETAILS
 from petsage.service.server.body import BrokenBodyError, ChunkedBody, MeasuredBody
 from petsage.service.server.head import RefusedError
 
 if TYPE_CHECKING:
     from petsage.service.server.head import Environ, HeadReader, Request
+
+# What some clients send after a body, and what is no part of the next request (RFC 9112,
+# section 2.2).
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 
 
 class RequestReader:
@@ -35,6 +41,11 @@ class RequestReader:
         self._request: Request | None = None  # the one whose body is being read
         self._body: MeasuredBody | ChunkedBody | None = None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything of the next request is there: what may be an empty line is nothing."""
+        return self._request is not None or self.input not in (b"", b"\r")
+
     def feed(self, data: bytes) -> None:
         """Take in more of the input."""
         self.input = self.input + data if self.input else data
@@ -48,6 +59,8 @@ class RequestReader:
         if self._body is not None:
             return self._read_body(self._body)
         data = self.input
+        if data.startswith(b"\r\n"):
+            data = self.input = _EMPTY_LINES.sub(b"", data, count=1)
         end = data.find(b"\r\n\r\n") + 4
         if end < 4:
             self._heads.check_beginning(data)
@@ -80,7 +93,7 @@ class RequestReader:
         """Return the refusal of a request whose rest will never come."""
         if self._request is None:
             return self.refusal("bad-request", "The request ends within its head.")
-        return self.refusal("incomplete-body", "The body ends before it is whole.")
+        return self.refusal("incomplete-body", DETAILS["incomplete-body"])
 
     def _begin_body(
         self, request: Request, body: MeasuredBody | ChunkedBody, beginning: bytes

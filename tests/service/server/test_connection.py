@@ -103,6 +103,57 @@ def test_an_idle_kept_alive_connection_has_more_time() -> None:
         assert time.monotonic() - began > 0.2
 
 
+EMPTY_LINES = {"whole": [b"\r\n"], "in pieces": [b"\r", b"\n"], "begun": [b"\r\n\r"], "none": []}
+
+
+@pytest.mark.parametrize("pieces", EMPTY_LINES.values(), ids=EMPTY_LINES.keys())
+@pytest.mark.parametrize("at_once", [True, False], ids=["with the body", "after the answer"])
+def test_an_empty_line_after_a_body_is_no_request_that_could_fail(
+    pieces: list[bytes], at_once: bool
+) -> None:
+    with listening() as server, server.connect() as client:
+        post = POST + b"Content-Length: 3\r\n\r\nabc"
+        if at_once:
+            post, pieces = post + b"".join(pieces[:1]), pieces[1:]
+        client.send(post)
+        assert client.answer().body == b"POST /x abc"
+        for piece in pieces:
+            client.send(piece)
+            time.sleep(0.02)
+        client.end()
+        assert client.rest() == b""
+
+
+def test_an_empty_line_does_not_begin_the_time_of_a_request() -> None:
+    with (
+        listening(request_seconds=0.2, keep_alive_seconds=1.5) as server,
+        server.connect() as client,
+    ):
+        for _ in range(2):
+            client.send(POST + b"Content-Length: 3\r\n\r\nabc\r\n")
+            assert client.answer().body == b"POST /x abc"
+            time.sleep(0.5)
+        assert client.rest() == b""
+
+
+@pytest.mark.parametrize("first", [b"", GET], ids=["new", "kept alive"])
+def test_empty_lines_win_no_time(first: bytes) -> None:
+    with (
+        listening(request_seconds=0.4, keep_alive_seconds=0.4) as server,
+        server.connect() as client,
+    ):
+        began = time.monotonic()
+        if first:
+            client.send(first)
+            assert client.answer().status == 200
+        with suppress(OSError):  # a reset or a broken pipe
+            for _ in range(100):
+                client.send(b"\r\n" * 1_000)
+                time.sleep(0.02)
+            pytest.fail("the server listened for two seconds")
+        assert time.monotonic() - began >= 0.35
+
+
 def test_a_client_that_takes_no_answer_is_dropped() -> None:
     def app(environ: Any, start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [])
@@ -127,7 +178,9 @@ def test_a_client_that_takes_its_answer_slowly_gets_it() -> None:
         slow.sendall(GET)
         received = 0
         while received < 12_000_000:
-            received += len(slow.recv(1_000_000))
+            part = slow.recv(1_000_000)
+            assert part, f"dropped after {received:,} bytes"
+            received += len(part)
             time.sleep(0.02)
 
 

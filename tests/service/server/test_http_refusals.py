@@ -75,7 +75,7 @@ BAD_REQUESTS = {
     "lone LF after a header": b"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n",
     "lone LF at the end of the head": b"GET / HTTP/1.1\r\n" + HOST + b"\n",
     "only lone LFs": b"GET / HTTP/1.1\nHost: a\n\n",
-    "two empty lines first": b"\r\n\r\nGET / HTTP/1.1\r\n" + HOST + b"\r\n",
+    "empty lines and a lone CR first": b"\r\n\r\n\rGET / HTTP/1.1\r\n" + HOST + b"\r\n",
     "length and chunks": POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "chunks and length": POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
     "length and identity": POST + b"Transfer-Encoding: identity\r\nContent-Length: 0\r\n\r\n",
@@ -211,6 +211,12 @@ def test_is_refused_when_it_comes_in_pieces(
 GOOD = {
     "plain": (b"GET /x HTTP/1.1\r\n" + HOST + b"\r\n", b"GET /x "),
     "an empty line first": (b"\r\nGET /x HTTP/1.1\r\n" + HOST + b"\r\n", b"GET /x "),
+    "many empty lines first": (
+        b"\r\n" * 1_000 + b"GET /x HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /x ",
+    ),
+    "a body and an empty line": (POST + b"Content-Length: 3\r\n\r\nabc\r\n", b"POST /x abc"),
+    "chunks and an empty line": (CHUNKED + b"3\r\nabc\r\n0\r\n\r\n\r\n", b"POST /x abc"),
     "a body": (POST + b"Content-Length: 3\r\n\r\nabc", b"POST /x abc"),
     "leading zeros of the length": (POST + b"Content-Length: 003\r\n\r\nabc", b"POST /x abc"),
     "chunks": (CHUNKED + b"1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", b"POST /x abc"),

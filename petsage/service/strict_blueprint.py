@@ -49,11 +49,7 @@ class StrictParser(LeanParser):
             location: _in_order(fields, error.data, schema)
             for location, fields in error.messages_dict.items()
         }
-        raise Problem(
-            "validation-error",
-            "The request does not fit its schema; see errors.",
-            errors=bounded(errors),
-        ) from None
+        raise Problem("validation-error", errors=bounded(errors)) from None
 
 
 def _in_order(fields: Any, data: Any, schema: Schema) -> Any:
@@ -99,7 +95,7 @@ def _require_plain_json(req: Request) -> None:
     if content_type == JSON_MEDIA_TYPE:
         return
     if _JSON.fullmatch(content_type) is None:
-        raise Problem("unsupported-media-type", f"Send Content-Type: {JSON_MEDIA_TYPE}.")
+        raise Problem("unsupported-media-type")
     for name, value in _EACH_PARAMETER.findall(content_type):
         if name.lower() == "charset" and value.strip('"').lower() != "utf-8":
             raise Problem("unsupported-media-type", "Send JSON in UTF-8 (RFC 8259, section 8.1).")

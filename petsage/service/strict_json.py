@@ -26,7 +26,7 @@ def loads(body: bytes) -> Any:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
-        raise Problem("invalid-unicode", "The body is not valid UTF-8.") from None
+        raise Problem("invalid-unicode") from None
     if not text:
         raise Problem("malformed-json", "The body is empty; a JSON object is expected.")
     if text[0] == _BYTE_ORDER_MARK:
@@ -35,7 +35,7 @@ def loads(body: bytes) -> Any:
     try:
         value = _DECODER.decode(text)
     except ValueError:
-        raise Problem("malformed-json", "The body is not valid JSON (RFC 8259).") from None
+        raise Problem("malformed-json") from None
     if "\\u" in text:
         _refuse_lone_surrogates(value)
     return value
@@ -50,9 +50,7 @@ def _refuse_depth(text: str) -> None:
         if token[0] in "[{":
             depth += 1
             if depth > MAX_JSON_DEPTH:
-                raise Problem(
-                    "too-deep", f"Arrays and objects nest more than {MAX_JSON_DEPTH} levels deep."
-                )
+                raise Problem("too-deep")
         elif token[0] in "]}":
             depth -= 1
 
@@ -68,15 +66,13 @@ def _refuse_lone_surrogates(value: Any) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise Problem("duplicate-key", "An object names a key twice.")
+        raise Problem("duplicate-key")
     return members
 
 
 def _number(digits: str) -> None:
     if len(digits) > MAX_NUMBER_CHARACTERS:
-        raise Problem(
-            "number-too-long", f"A number has more than {MAX_NUMBER_CHARACTERS:,} characters."
-        )
+        raise Problem("number-too-long")
 
 
 def _integer(digits: str) -> int:

@@ -4,31 +4,23 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
 from petsage import contract, create_app
-from petsage.client.cli import INTERNAL_FAULT
+from petsage.client.cli import INTERNAL_FAULT, cli
+from petsage.client.reports import as_text
 from petsage.client.verdict import ExitCode
 from petsage.contract import PROBLEMS
 from petsage.service import settings
 from petsage.service.release import COMMIT_VARIABLES, INSTANCE_VARIABLES, RELEASE_VARIABLES
+from tests.client.rollouts import went
+from tests.client.test_reports import outcome
+from tests.documents import MANUAL, README, blocks, table, tables
 from tests.running import ROOT, Service, environment, running_service, web_line
 from tests.tools import require
-
-README = Path(ROOT, "README.md").read_text()
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-
-
-def table(heading: str) -> list[list[str]]:
-    """Return the cells of the first table below a heading, without its first two lines."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
 
 
 def test_every_route_stands_in_the_table_and_answers() -> None:
@@ -54,13 +46,25 @@ def test_every_setting_stands_in_the_table() -> None:
         assert f"`{variable}`" in README
 
 
-def test_the_first_two_commands_are_targets_of_make() -> None:
-    first = blocks("sh")[0]
-    for target in re.findall(r"^make (\w+)", first, re.MULTILINE):
+def test_the_first_two_commands_are_make_run_and_make_test() -> None:
+    assert re.findall(r"^(\S+ \S+)", blocks("sh")[0], re.MULTILINE) == ["make run", "make test"]
+
+
+def test_whatever_is_made_is_a_target_of_make() -> None:
+    told = {target for text in MANUAL for target in re.findall(r"\bmake ([a-z]+)(?:`|  )", text)}
+    assert {"run", "test", "check", "demo", "bench", "soak"} <= told
+    for target in told:
         done = subprocess.run(
             ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_every_address_of_the_service_is_one_of_its_routes() -> None:
+    base = r"https?://(?:app\.example|127\.0\.0\.1:8000)(/[a-z/-]+)"
+    told = {path for text in MANUAL for path in re.findall(base, text)}
+    assert told <= {value for name, value in vars(contract).items() if name.endswith("_PATH")}
+    assert contract.VERSION_PATH in told
 
 
 def test_the_unit_runs_what_the_procfile_runs() -> None:
@@ -114,9 +118,19 @@ client = app.test_client()
 answer = client.post("/system/smoke-test", json={"ping": "a"})
 assert answer.json["pong"] == "a", answer.text
 if "petsage" in app.extensions:
-    assert client.get("/api/v1/pets").json == ["Miu", "Rex"]
+    assert [pet["name"] for pet in client.get("/api/v1/pets").json] == ["Miu", "Rex"]
+    added = client.post("/api/v1/pets", json={"name": "Ari"})
+    assert (added.status_code, added.json) == (201, {"id": 2, "name": "Ari"})
+    assert client.get("/api/v1/pets").json[2] == added.json
+    twice = client.post(
+        "/api/v1/pets", data='{"name": "Ari", "name": "Bo"}', content_type="application/json"
+    )
+    assert (twice.status_code, twice.json["code"]) == (400, "duplicate-key")
+    assert client.post("/api/v1/pets", json={"name": "Ari", "age": 3}).status_code == 422
     assert client.get("/system/ready").json["checks"]["database"]["status"] == "ok"
-    assert "/api/v1/pets" in client.get("/openapi.json").json["paths"]
+    described = client.get("/openapi.json").json["paths"]["/api/v1/pets"]
+    assert {"200"} < set(described["get"]["responses"])
+    assert {"201", "400", "422"} < set(described["post"]["responses"])
 """
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code + probe],
@@ -140,5 +154,49 @@ def test_flask_runs_and_prints_the_app_as_the_readme_says() -> None:
 
 
 def test_every_exit_code_stands_in_the_table() -> None:
-    told = {int(row[0]) for row in table("Exit codes")}
-    assert told == {*ExitCode, INTERNAL_FAULT}
+    rows = table("At three in the morning")
+    assert [int(row[0]) for row in rows] == [*sorted(ExitCode)[:-1], INTERNAL_FAULT, 130]
+    for _, meaning, _, then in rows:
+        assert meaning
+        assert then
+
+
+def options_of(command: str) -> dict[str, click.Parameter]:
+    """Return each option of a command by its long name."""
+    found = cli.commands[command].params
+    return {one.opts[-1]: one for one in found if isinstance(one, click.Option)}
+
+
+def told_options(rows: list[list[str]]) -> dict[str, list[str]]:
+    """Return the cells of each row by the long names of its options."""
+    return {name: row for row in rows for name in re.findall(r"--[a-z][a-z-]*", row[0])}
+
+
+def test_every_option_stands_in_the_tables_with_its_default() -> None:
+    smoke, rollout = (told_options(rows) for rows in tables("Options"))
+    for command, told in (("smoke-test", smoke), ("rollout", rollout)):
+        for name, row in told.items():
+            option: Any = options_of(command)[name]
+            assert all(opt in row[0] for opt in option.opts), row
+            if isinstance(option.default, int | float) and not option.is_flag:
+                assert row[1] == f"{option.default:g}", row
+    shared = options_of("rollout").keys() - rollout.keys()
+    sentence = README.partition("\nOf `petsage rollout`")[2].partition("\n\n")[0]
+    named = set(sentence.split("`")[1::2])
+    assert [len(named & set(options_of("rollout")[name].opts)) for name in shared] == [1] * len(
+        named
+    )
+    assert smoke.keys() == options_of("smoke-test").keys()
+
+
+REPORTS = [block for block in blocks("") if block.startswith("PASSED")]
+
+
+def test_the_reports_in_the_readme_have_the_lines_of_real_ones() -> None:
+    smoke = as_text.render(outcome())
+    watched = as_text.render(went(600, argv=("git", "push", "heroku", "main")))
+    assert len(REPORTS) == 2
+    for example, real in zip(REPORTS, (smoke, watched), strict=True):
+        labels = re.findall(r"^  ([a-z]+)  ", example, re.MULTILINE)
+        assert len(labels) >= 6
+        assert set(labels) <= {"evidence", *re.findall(r"^  ([a-z]+)  ", real, re.MULTILINE)}

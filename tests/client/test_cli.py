@@ -266,6 +266,19 @@ def test_version_says_the_packages_own() -> None:
     assert petsage("--version").out == f"petsage {package.__version__}\n"
 
 
+def test_python_runs_it_as_a_module_too(service: Running) -> None:
+    module = [sys.executable, "-m", "petsage"]
+    done = subprocess.run(
+        [*module, "smoke-test", service.url, "--expect-release", "v99", "--wait", "1"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+    )
+    assert (done.returncode, done.stderr) == (ExitCode.OTHER_RELEASE, "")
+    assert done.stdout.startswith("OTHER-RELEASE")
+
+
 def elapsed(code: str) -> float:
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=ROOT)

@@ -1,4 +1,4 @@
-"""The examples of `--help` and of the README, each run as it stands there."""
+"""The examples of `--help`, of the README and of docs/, each run as it stands there."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.client.runs import COMMAND, ROOT, environment, petsage
-from tests.client.servers import Instance, Received, serving
+from tests.client.runs import COMMAND, environment, petsage
+from tests.client.servers import Instance, Received, http, serving
+from tests.documents import MANUAL, blocks
 
 COMMIT = "0f9a3b7c0f9a3b7c0f9a3b7c0f9a3b7c0f9a3b7c"
 COMMANDS = ("smoke-test", "rollout")
@@ -25,77 +26,104 @@ def of_the_help(command: str) -> list[str]:
     return [line.strip() for line in lines if "petsage " in line]
 
 
-def section(command: str) -> str:
-    """Return what the README says under the command's name."""
-    text = Path(ROOT, "README.md").read_text()
-    return text.partition(f"\n## petsage {command}\n")[2].partition("\n## ")[0]
+def of_yaml(block: str) -> str:
+    """Return what CI or Kubernetes would run, as one shell script."""
+    value = yaml.safe_load(block)
+    if isinstance(value, list):
+        return "\n".join(step["run"] for step in value)
+    if value.get("kind") == "Job":
+        containers = value["spec"]["template"]["spec"]["containers"]
+        return "\n".join(shlex.join(one["command"]) for one in containers)
+    return "\n".join(line for job in value.values() for line in job["script"])
 
 
-def of_the_readme(command: str) -> list[str]:
-    """Return each example as a shell script: what stands in the README, or in its YAML."""
-    found = []
-    for kind, block in re.findall(r"```(sh|yaml)\n(.*?)```", section(command), re.S):
-        if kind == "sh":
-            found.append(block)
-            continue
-        value = yaml.safe_load(block)
-        if isinstance(value, list):
-            found += [step["run"] for step in value]
-        elif value.get("kind") == "Job":
-            containers = value["spec"]["template"]["spec"]["containers"]
-            found += [shlex.join(one["command"]) for one in containers]
-        else:
-            found += ["\n".join(job["script"]) for job in value.values()]
-    return [script for script in found if f"petsage {command}" in script]
+HELP = [line for command in COMMANDS for line in of_the_help(command)]
+IN_SHELL = [block for text in MANUAL for block in blocks("sh", text)]
+IN_YAML = [of_yaml(block) for text in MANUAL for block in blocks("yaml", text)]
+WRITTEN = [script for script in IN_SHELL + IN_YAML if "petsage " in script]
+DEPLOY_SCRIPTS = [script for script in IN_SHELL if "code=$?" in script]
 
 
-HELP = {command: of_the_help(command) for command in COMMANDS}
-README = {command: of_the_readme(command) for command in COMMANDS}
-SCRIPTS = [script for command in COMMANDS for script in HELP[command] + README[command]]
+def test_there_are_examples() -> None:
+    for command in COMMANDS:
+        assert len(of_the_help(command)) >= 5
+        assert len([script for script in WRITTEN if f"petsage {command} " in script]) >= 4
+    assert len(IN_YAML) == 3
+    assert len(DEPLOY_SCRIPTS) == 2
 
 
-@pytest.mark.parametrize(("command", "least"), [("smoke-test", 6), ("rollout", 3)])
-def test_there_are_examples(command: str, least: int) -> None:
-    assert len(HELP[command]) >= 5
-    assert len(README[command]) >= least or not section(command)
+def run_script(
+    script: str, url: str, folder: Path, **stand_ins: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a script as its reader would; the tools of the platform are these lines of shell."""
+    tools = folder / "bin"
+    tools.mkdir()
+    lines = {
+        "petsage": f'exec {shlex.join(COMMAND)} "$@"',
+        "git": f"echo {COMMIT}",
+        **dict.fromkeys(("pip", "kubectl", "heroku"), "exit 0"),
+        **stand_ins,
+    }
+    for file, line in {
+        **{f"bin/{name}": line for name, line in lines.items()},
+        "deploy.sh": "",
+    }.items():
+        Path(folder, file).write_text(f"#!/bin/sh\n{line}\n")
+        Path(folder, file).chmod(0o755)
+    return subprocess.run(
+        ["sh", "-ec", re.sub(r"https://app\.example|http://petsage\b", url, script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=folder,
+        env=environment(
+            PATH=f"{tools}{os.pathsep}{os.environ['PATH']}",
+            GITHUB_SHA=COMMIT,
+            CI_COMMIT_SHA=COMMIT,
+            GITHUB_STEP_SUMMARY=str(folder / "summary.md"),
+        ),
+    )
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", [*HELP, *WRITTEN])
 def test_every_example_runs(script: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.touch()
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    stand_ins = {
-        "petsage": f'exec {shlex.join(COMMAND)} "$@"',
-        "heroku": f"exec timeout 20 tail -n +1 -F {log}",
-        "git": f"echo {COMMIT}",
-        "pip": "exit 0",
-        "kubectl": "exit 0",
-    }
-    for name, line in stand_ins.items():
-        Path(tools, name).write_text(f"#!/bin/sh\n{line}\n")
-        Path(tools, name).chmod(0o755)
     seen = itertools.count()
 
     def respond(request: Received, _: socket.socket) -> bytes:
         with log.open("a") as lines:
             lines.write(f'app[web.1]: {{"request_id": "{request.request_id}"}}\n')
-        return Instance(commit=COMMIT, instance=f"web.{next(seen) % 2}")(request)
+        return Instance(commit=COMMIT, instance=f"web.{next(seen) % 3}")(request)
 
+    follow = f"exec timeout 20 tail -n +1 -F {log}"
     with serving(respond) as server:
-        done = subprocess.run(
-            ["sh", "-ec", re.sub(r"https://app\.example|http://petsage\b", server.url, script)],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            cwd=tmp_path,
-            env=environment(
-                PATH=f"{tools}{os.pathsep}{os.environ['PATH']}",
-                GITHUB_SHA=COMMIT,
-                CI_COMMIT_SHA=COMMIT,
-                GITHUB_STEP_SUMMARY=str(tmp_path / "summary.md"),
-            ),
-        )
+        done = run_script(script, server.url, tmp_path, heroku=follow)
         assert server.pings, done.stderr
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def redirect(_: Received, __: socket.socket) -> bytes:
+    return http(301, Location="https://app.example/")
+
+
+@pytest.mark.parametrize("script", DEPLOY_SCRIPTS)
+@pytest.mark.parametrize("right_until_deployed", [False, True], ids=["bad URL", "bad release"])
+def test_a_rollback_only_ever_follows_a_good_preflight(
+    script: str, right_until_deployed: bool, tmp_path: Path
+) -> None:
+    calls = tmp_path / "calls"
+    calls.touch()
+
+    def respond(request: Received, connection: socket.socket) -> bytes:
+        if right_until_deployed and not calls.read_text():
+            return Instance(commit=COMMIT)(request)
+        return redirect(request, connection)
+
+    note = f'echo "$(basename "$0") $1" >> {calls}; echo {COMMIT}'
+    with serving(respond) as server:
+        done = run_script(script, server.url, tmp_path, git=note, heroku=note, kubectl=note)
+    assert done.returncode == 1, done.stdout + done.stderr
+    told = [line for line in calls.read_text().splitlines() if line != "git rev-parse"]
+    good = [["git push", "heroku rollback"], ["kubectl apply", "kubectl rollout"]]
+    assert told in (good if right_until_deployed else [[]])

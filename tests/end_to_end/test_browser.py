@@ -121,6 +121,18 @@ def test_swagger_ui_shows_every_operation_with_examples_of_its_own(
         assert "additionalProp" not in page.content()
 
 
+def test_a_tag_and_what_it_is_about_are_not_squeezed_together_on_a_phone(
+    browser: Browser, service: Service
+) -> None:
+    with opened(browser, service, "/docs", width=NARROW) as page:
+        heading = page.locator(".opblock-tag a").bounding_box()
+        about = page.locator(".opblock-tag small").bounding_box()
+        assert heading
+        assert about
+        assert about["y"] >= heading["y"] + heading["height"]
+        assert about["width"] > 0.85 * NARROW
+
+
 def test_the_reading_view_is_read_at_390_px_with_all_of_it_open(
     browser: Browser, service: Service
 ) -> None:

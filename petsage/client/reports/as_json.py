@@ -1,4 +1,4 @@
-"""The report for programs: one JSON object of a documented, versioned shape (README)."""
+"""The report for programs: one JSON object of a documented, versioned shape (docs/reports.md)."""
 
 from __future__ import annotations
 

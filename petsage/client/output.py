@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-import click
-
+from petsage.client.options import unusable
 from petsage.client.reports import as_text, format_of, rendered
 
 if TYPE_CHECKING:
@@ -29,10 +28,7 @@ class Output:
             with Path(self._path).open("ab"):
                 pass
         except (OSError, ValueError) as fault:
-            reason = getattr(fault, "strerror", None) or fault
-            raise click.BadParameter(
-                f"{self._path!r} can't be written: {reason}.", param_hint="'--output'"
-            ) from None
+            raise unusable("--output", self._path, "be written", fault) from None
 
     def write(self, outcome: Outcome) -> None:
         """Write the report. What fails now is said on stderr; the verdict's exit code stands."""

@@ -16,9 +16,9 @@ from petsage.client import rollout_findings as findings
 from petsage.client.fact import Fact
 from petsage.client.interrupts import Interrupted
 from petsage.client.open_loop import Ended, OpenLoop, Send
+from petsage.client.outcome import DeployRun, RolloutOutcome
 from petsage.client.record import Record
 from petsage.client.rollout_findings import Budget
-from petsage.client.rollout_outcome import DeployRun, RolloutOutcome
 from petsage.client.tally import Tally
 from petsage.client.verdict import ExitCode, Row
 

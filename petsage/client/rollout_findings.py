@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from petsage.client.fact import Fact
 from petsage.client.findings import answer_warnings, counted, row_problems
-from petsage.client.rollout_outcome import RolloutOutcome
+from petsage.client.outcome import RolloutOutcome
 from petsage.client.verdict import ExitCode, Problem
 
 # Pings go out within a few milliseconds of when they are due, unless this machine is too busy.

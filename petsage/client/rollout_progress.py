@@ -6,8 +6,8 @@ from collections import Counter, deque
 from typing import TextIO
 
 from petsage.client.fact import Fact
+from petsage.client.outcome import RolloutOutcome
 from petsage.client.progress import Speaker
-from petsage.client.rollout_outcome import RolloutOutcome
 
 # The bar is of the answers of the last seconds: those of the whole run would hide the switch.
 _RECENT_SECONDS = 5

@@ -14,9 +14,9 @@ import pytest
 from petsage.client.fact import Fact, Failure
 from petsage.client.interrupts import Interrupted
 from petsage.client.open_loop import Due
+from petsage.client.outcome import DeployRun, RolloutOutcome
 from petsage.client.rollout import FIRST_LOOK_SECONDS, Plan, rollout
 from petsage.client.rollout_findings import Budget
-from petsage.client.rollout_outcome import DeployRun, RolloutOutcome
 from petsage.client.verdict import ExitCode
 from tests.client.facts import NEW, OLD, PAGE, fact, lost
 

@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 import pytest
 
 from petsage.client.fact import Failure
+from petsage.client.outcome import RolloutOutcome
 from petsage.client.reports import FORMATS, rendered
-from petsage.client.rollout_outcome import RolloutOutcome
 from petsage.client.verdict import ExitCode
 from tests.client.facts import lost
 from tests.client.rollouts import LOST, went

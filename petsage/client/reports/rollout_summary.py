@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from petsage.client.checks import printable
-from petsage.client.rollout_outcome import RolloutOutcome
+from petsage.client.outcome import RolloutOutcome
 from petsage.client.verdict import ExitCode
 
 # JSON has it whole.

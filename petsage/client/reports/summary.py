@@ -6,9 +6,8 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from petsage.client.findings import counted
-from petsage.client.outcome import Outcome
+from petsage.client.outcome import Outcome, RolloutOutcome
 from petsage.client.reports import rollout_summary
-from petsage.client.rollout_outcome import RolloutOutcome
 from petsage.client.tally import MOST_SHOWN
 from petsage.client.verdict import ExitCode
 

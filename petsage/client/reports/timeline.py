@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from html import escape
 
 from petsage.client.fact import Failure
-from petsage.client.rollout_outcome import RolloutOutcome
+from petsage.client.outcome import RolloutOutcome
 
 # Okabe and Ito's colours, which colour-blind people tell apart; failures have the text's own.
 # The expected release is round and blue; every other one is square, and has its own lane.

@@ -113,6 +113,10 @@ Examples:
     "--consecutive", "Right answers in a row, by due time, that end the watch.", default=20
 )
 @seconds_option("--deadline", "How long to send pings at most.", default=900.0)
+@seconds_option(
+    "--after-command",
+    "How long to watch on at most once COMMAND has ended.  [default: until --deadline]",
+)
 @click.option(
     "--max-failures",
     metavar="N",
@@ -123,6 +127,11 @@ Examples:
 )
 @seconds_option("--max-gap", "The longest time between two successes.")
 @seconds_option("--max-latency", "The longest time from a ping's due moment to its answer.")
+@click.option(
+    "--require-switch",
+    is_flag=True,
+    help="Fail where no other release was seen to answer before.",
+)
 @shared_options
 @click.pass_obj
 def rollout_command(

@@ -39,9 +39,11 @@ def final_problem(fact: Fact) -> Problem:
     return ExitCode.WRONG, f"PetSage answered wrongly: {fact.detail}."
 
 
-def row_problems(row: Row, tally: Tally, last: Fact | None, wait: float) -> list[Problem]:
-    """Return why the row is not whole after `wait` seconds; `last` is what the last ping found."""
-    within = f"within {wait:g} s"
+def row_problems(row: Row, tally: Tally, last: Fact | None, within: str) -> list[Problem]:
+    """Return why the row is not whole; `last` is what the last ping found.
+
+    `within` says how long there was, such as "within 60 s".
+    """
     if row.whole:
         return []
     if not tally.answered:
@@ -169,6 +171,17 @@ def answer_warnings(tally: Tally) -> Iterable[str]:
             f"{counted(tally.cacheable, 'answer')} lacked Cache-Control: no-store; "
             "something between rewrites headers."
         )
+
+
+def row_phrase(row: Row) -> str:
+    """Return how far the row is: beyond what it needed, where it ran on for the instances."""
+    phrase = f"{row.reached} of {row.needed} needed"
+    if row.reached > row.needed:
+        phrase = f"{row.reached} in a row ({row.needed} needed)"
+    if row.instances_asked:
+        seen = row.instances_asked - row.instances_missing
+        phrase += f", {seen} of {counted(row.instances_asked, 'instance')}"
+    return phrase
 
 
 def counted(count: int, noun: str) -> str:

@@ -150,4 +150,7 @@ def shared_options(command: Command) -> Command:
             help="Nothing on stdout; a line on stderr when it fails.",
         ),
     ]
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), bundled)
+    whole: Command = bundled
+    for option in reversed(options):
+        whole = option(whole)
+    return whole

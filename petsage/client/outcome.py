@@ -57,3 +57,19 @@ class RolloutOutcome(Outcome):
     record: Record = field(default_factory=lambda: Record(0.0))
     deploy: DeployRun | None = None
     in_flight: int = 0
+
+    @property
+    def outage_s(self) -> float | None:
+        """For how long nobody answered between the old release and the new.
+
+        None where nobody was asked in between, or where both answered for a while.
+        """
+        first_new, last_old = self.record.first_new, self.record.last_old
+        if first_new is None or last_old is None:
+            return None
+        between = (last_old - self.started_at, first_new - self.started_at)
+        asked = any(
+            point.failed and between[0] <= point.due_s <= between[1]
+            for point in self.record.points()
+        )
+        return first_new - last_old if asked else None

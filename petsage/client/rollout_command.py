@@ -39,21 +39,25 @@ def run(
     rate: float,
     consecutive: int,
     deadline: float,
+    after_command: float | None,
     max_failures: int,
     max_gap: float | None,
     max_latency: float | None,
+    require_switch: bool,
 ) -> int:
     """Watch the rollout, write its report and return the exit code."""
     timeout = shared.timeout
     _check_rate(rate, timeout, deadline)
-    _check_command(command)
+    _check_command(command, after_command)
     wiring, marks = wired(url, shared), Marks()
 
     def send(due: Due) -> Fact:
         expect = marks.unborne_release() if due.control else expected
         return ping(wiring.client, marks, expect=expect, timeout=timeout, due=due.at)
 
-    progress = RolloutProgress(wiring.stream, live=wiring.live, rate=rate)
+    progress = RolloutProgress(
+        wiring.stream, live=wiring.live, rate=rate, after_command=after_command
+    )
     relay = deploy = None
     if command:
         own = subprocess.DEVNULL if sys.stderr is None else sys.stderr.fileno()
@@ -67,8 +71,9 @@ def run(
             rate=rate,
             consecutive=consecutive,
             deadline=deadline,
+            after_command=after_command,
             timeout=timeout,
-            budget=Budget(max_failures, max_gap, max_latency),
+            budget=Budget(max_failures, max_gap, max_latency, require_switch=require_switch),
         ),
         send,
         deploy=deploy,
@@ -112,7 +117,12 @@ def _check_rate(rate: float, timeout: float, deadline: float) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 
 
-def _check_command(command: tuple[str, ...]) -> None:
+def _check_command(command: tuple[str, ...], after_command: float | None) -> None:
+    if after_command is not None and not command:
+        raise click.BadParameter(
+            "there is no COMMAND after which to watch on; --deadline bounds the watch.",
+            param_hint="'--after-command'",
+        )
     if command and shutil.which(command[0]) is None:
         raise click.BadParameter(
             f"there is no program {command[0]!r} to run.", param_hint="'COMMAND'"

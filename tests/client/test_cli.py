@@ -213,9 +213,15 @@ def test_progress_is_a_live_line_on_a_terminal(service: Running) -> None:
     )
     assert code == 4
     assert "\r\x1b[K" in shown
-    assert "waiting for the first right answer" in shown
+    assert "waiting for the first right answer, v43 answers" in shown
     code, shown = on_a_terminal("smoke-test", service.url, "-q")
     assert (code, shown) == (0, "")
+
+
+def test_the_live_line_says_what_answers_under_a_wrong_url() -> None:
+    with serving(lambda *_: http(404, Content_Type="text/html")) as server:
+        _, shown = on_a_terminal("smoke-test", server.url, "--wait", "1")
+    assert "first right answer, not PetSage: 404 with text" in shown
 
 
 def test_progress_is_a_plain_line_now_and_then_elsewhere() -> None:
@@ -237,7 +243,7 @@ def test_progress_tells_how_many_instances_stand_in_the_row() -> None:
         row.add(NEW)
     now[0] = 1.0
     progress(Tally(None), row, "")
-    assert said.getvalue() == "\r\x1b[K1 s, 0 pings, 5 of 2 in a row, 1 of 3 instances"
+    assert said.getvalue() == "\r\x1b[K1 s, 0 pings, 5 in a row (2 needed), 1 of 3 instances"
 
 
 def test_what_a_server_says_can_not_colour_the_terminal() -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+import click
+
 from petsage.client.options import unusable
 from petsage.client.reports import as_text, format_of, rendered
 
@@ -20,7 +22,10 @@ class Output:
 
     def __init__(self, path: str | None, form: str | None, *, quiet: bool, colour: bool) -> None:
         self._path = None if path == "-" else path
-        self._form = form or format_of(self._path or "")
+        try:
+            self._form = form or format_of(self._path or "")
+        except ValueError as fault:
+            raise click.BadParameter(f"{fault}.", param_hint="'--output'") from None
         self._quiet, self._colour = quiet, colour
         if self._path is None:
             return

@@ -57,6 +57,7 @@ USAGE = {
     "an empty row": ["{url}", "--consecutive", "0"],
     "no instances": ["{url}", "--instances", "0"],
     "a format that is none": ["{url}", "--format", "yaml"],
+    "an output of no known format": ["{url}", "--output", "/tmp/petsage-report.pdf"],
     "an unwritable output": ["{url}", "--output", "/nowhere/at/all.json"],
     "an output that is a folder": ["{url}", "--output", "/"],
     "a missing cacert": ["{url}", "--cacert", "/nowhere/ca.pem"],
@@ -163,6 +164,17 @@ def test_output_holds_the_report_and_stdout_shows_it_as_text(
     assert report.read_text().startswith("<?xml")
     quiet = petsage("smoke-test", service.url, "--output", report, "--format", "json", "-q")
     assert (quiet.out, report.read_text()[0]) == ("", "{")
+
+
+def test_an_ending_of_no_format_is_a_fault_unless_a_format_is_named(
+    service: Running, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.pdf"
+    done = petsage("smoke-test", service.url, "--output", report)
+    assert (done.code, report.exists()) == (2, False)
+    assert ".txt .log .json .xml .md .markdown .html .htm" in " ".join(done.err.split())
+    assert petsage("smoke-test", service.url, "--output", report, "--format", "json").code == 0
+    assert report.read_text().startswith("{")
 
 
 def test_a_full_disk_changes_no_verdict(service: Running) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from petsage import contract
-from petsage.client.fact import Fact
+from petsage.client.checks import NOT_FOUND
+from petsage.client.fact import Fact, Failure
 from petsage.client.logs import LogFinding
 from petsage.client.refusals import Refused
 from petsage.client.tally import Tally
@@ -14,6 +15,7 @@ from petsage.client.verdict import ExitCode, Problem, Row
 # The clocks of two well-kept machines differ by less; what the round trip explains is taken
 # off.
 SKEW_SECONDS = 2.0
+_CHECK_URL = "This says nothing about the release; check the URL."
 
 
 def final_problem(fact: Fact) -> Problem:
@@ -34,9 +36,18 @@ def final_problem(fact: Fact) -> Problem:
         return (
             ExitCode.WRONG,
             f"The ping was answered with {fact.detail}. "
-            "Redirects are not followed: give the URL that answers itself.",
+            f"Redirects are not followed: give the URL that answers itself. {_CHECK_URL}",
         )
-    return ExitCode.WRONG, f"PetSage answered wrongly: {fact.detail}."
+    hint = f" {_CHECK_URL}" if misses_petsage(fact) else ""
+    return ExitCode.WRONG, f"PetSage answered wrongly: {fact.detail}.{hint}"
+
+
+def misses_petsage(fact: Fact) -> bool:
+    """Return whether a ping that failed has missed the service: the URL is wrong, not the release.
+
+    A 404 of PetSage's own tells that the URL is not the service's base.
+    """
+    return fact.worker is None or fact.status == NOT_FOUND
 
 
 def row_problems(row: Row, tally: Tally, last: Fact | None, within: str) -> list[Problem]:
@@ -66,12 +77,23 @@ def _never_answered(last: Fact | None, within: str) -> Problem:
     if last.transient:
         return (
             ExitCode.UNREACHABLE,
-            f"PetSage never answered {within}; the last ping found: {last.detail}.",
+            f"PetSage never answered {within}; the last ping found: {last.detail}."
+            + _other_scheme(last),
         )
     return (
         ExitCode.WRONG,
-        f"Something answered {within}, but not PetSage; the last ping found: {last.detail}.",
+        f"Something answered {within}, but not PetSage; the last ping found: {last.detail}. "
+        + _CHECK_URL,
     )
+
+
+def _other_scheme(last: Fact) -> str:
+    """Return a hint where the other side hung up, as servers do on whom the scheme is lost."""
+    if last.failure is not Failure.RESET:
+        return ""
+    if "tls" not in last.phases:
+        return " Where that port speaks TLS, try https://."
+    return "" if "write" in last.phases else " Where that port speaks plain HTTP, try http://."
 
 
 def _row_cut_short(row: Row, last: Fact | None, within: str) -> Iterable[Problem]:

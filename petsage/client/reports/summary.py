@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
-from petsage.client.findings import counted, row_phrase
+from petsage.client.findings import counted, misses_petsage, row_phrase
 from petsage.client.outcome import Outcome, RolloutOutcome
 from petsage.client.reports import rollout_summary
 from petsage.client.tally import MOST_SHOWN
@@ -56,7 +56,12 @@ def next_step(outcome: Outcome, code: ExitCode | None = None) -> str:
     steps = NEXT_STEPS
     if isinstance(outcome, RolloutOutcome):
         steps = NEXT_STEPS | rollout_summary.next_steps(outcome)
-    return steps[outcome.exit_code if code is None else code]
+    code = outcome.exit_code if code is None else code
+    tally = outcome.tally
+    found = tally.last_failure
+    if code is ExitCode.WRONG and found and not tally.ok and misses_petsage(found):
+        return "Check the URL, and what stands between you and the service."
+    return steps[code]
 
 
 def figures(outcome: Outcome) -> list[tuple[str, str]]:

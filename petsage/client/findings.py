@@ -197,7 +197,7 @@ def answer_warnings(tally: Tally) -> Iterable[str]:
 
 def row_phrase(row: Row) -> str:
     """Return how far the row is: beyond what it needed, where it ran on for the instances."""
-    phrase = f"{row.reached} of {row.needed} needed"
+    phrase = f"{row.reached} of {row.needed} in a row"
     if row.reached > row.needed:
         phrase = f"{row.reached} in a row ({row.needed} needed)"
     if row.instances_asked:

@@ -246,7 +246,7 @@ def test_what_people_read_shows_the_eight_releases_that_answered_most(form: str)
 
 @pytest.mark.parametrize(
     ("instances", "told"),
-    [(None, "2 of 2 needed, 0 breaks"), (3, "4 in a row (2 needed), 1 of 3 instances, 0 breaks")],
+    [(None, "2 of 2 in a row, 0 breaks"), (3, "4 in a row (2 needed), 1 of 3 instances, 0 breaks")],
 )
 def test_a_row_that_ran_on_for_the_instances_says_so(instances: int | None, told: str) -> None:
     row = Row(None, 2, instances)

@@ -93,6 +93,7 @@ def smoke_test_command(interrupts: Interrupts, /, url: str, shared: Shared, **op
 Examples:
   petsage rollout https://app.example --expect-release v43
   petsage rollout https://app.example --expect-release v43 -- git push heroku main
+  petsage rollout https://app.example --expect-release v43 --after-command 60 -- ./deploy.sh
   petsage rollout https://app.example --expect-release v43 --rate 50 --max-gap 0.5
   petsage rollout https://app.example --expect-release v43 --output timeline.html
   petsage rollout https://app.example --expect-release v43 --deadline 300 --max-failures 3 -q
@@ -130,7 +131,7 @@ Examples:
 @click.option(
     "--require-switch",
     is_flag=True,
-    help="Fail where no other release was seen to answer before.",
+    help="Fail (7) where no other release was seen to answer before; else that is a warning.",
 )
 @shared_options
 @click.pass_obj

@@ -73,6 +73,8 @@ def test_every_example_runs(script: str, tmp_path: Path) -> None:
         "pip": "exit 0",
         "kubectl": "exit 0",
     }
+    Path(tmp_path, "deploy.sh").write_text("#!/bin/sh\n")
+    Path(tmp_path, "deploy.sh").chmod(0o755)
     for name, line in stand_ins.items():
         Path(tools, name).write_text(f"#!/bin/sh\n{line}\n")
         Path(tools, name).chmod(0o755)

@@ -13,9 +13,9 @@ import pytest
 
 from petsage.client.fact import Fact, Failure
 from petsage.client.interrupts import Interrupted
-from petsage.client.open_loop import Due
+from petsage.client.open_loop import Due, Ended
 from petsage.client.outcome import DeployRun, RolloutOutcome
-from petsage.client.rollout import FIRST_LOOK_SECONDS, Plan, rollout
+from petsage.client.rollout import FIRST_LOOK_SECONDS, Plan, Wait, rollout
 from petsage.client.rollout_findings import Budget
 from petsage.client.verdict import ExitCode
 from tests.client.facts import NEW, OLD, PAGE, fact, lost
@@ -291,17 +291,24 @@ def test_where_the_service_never_answers_the_command_is_not_run() -> None:
     assert not command.started
 
 
-def test_an_interrupt_after_the_command_has_failed_names_it_too() -> None:
-    command = Command(code=3)
+def interrupting(name: str, when: Callable[[], bool]) -> Callable[[Wait], Wait]:
+    """Return what makes a wait one that the signal ends."""
 
-    def during(wait: Callable[[float], Any]) -> Callable[[float], Any]:
-        def interruptible(seconds: float) -> Any:
-            if command.ended:
-                raise Interrupted("SIGINT")
+    def during(wait: Wait) -> Wait:
+        def interruptible(seconds: float) -> Ended | None:
+            if when():
+                raise Interrupted(name)
             return wait(seconds)
 
         return interruptible
 
+    return during
+
+
+def test_an_interrupt_after_the_command_has_failed_names_it_too() -> None:
+    command = Command(code=3)
+
+    during = interrupting("SIGINT", lambda: command.ended)
     plan = Plan("http://app.example", "v43", RATE, deadline=5.0)
     outcome = rollout(plan, lambda _: OLD, deploy=command, during=during)
     assert outcome.exit_code is ExitCode.INTERRUPTED
@@ -314,14 +321,7 @@ def test_an_interrupt_after_the_command_has_failed_names_it_too() -> None:
 def test_an_interrupt_leaves_what_was_seen_and_goes_on_to_the_command() -> None:
     command = Command(seconds=60)
 
-    def during(wait: Callable[[float], Any]) -> Callable[[float], Any]:
-        def interruptible(seconds: float) -> Any:
-            if command.started:
-                raise Interrupted("SIGHUP")
-            return wait(seconds)
-
-        return interruptible
-
+    during = interrupting("SIGHUP", lambda: command.started)
     plan = Plan("http://app.example", "v43", RATE, deadline=5.0)
     outcome = rollout(plan, lambda _: OLD, deploy=command, during=during)
     assert outcome.exit_code is ExitCode.INTERRUPTED

@@ -36,6 +36,13 @@ def test_the_two_halves_never_meet(room: str, other: str) -> None:
         assert not [name for name in imports_of(path) if name.startswith(f"petsage.{other}")], path
 
 
+def test_no_command_of_the_client_leans_on_another() -> None:
+    commands = [path for path in modules("client") if path.stem.endswith("_command")]
+    assert len(commands) == 2
+    for path in commands:
+        assert not [name for name in imports_of(path) if name.endswith("_command")], path
+
+
 def test_importing_petsage_or_its_client_loads_no_flask() -> None:
     code = "import sys, petsage, petsage.client; print('flask' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

@@ -8,8 +8,8 @@
     smoke_test  the loop between all these      reports     what it found, in five formats
     open_loop   pings at a fixed rate           crew        a thread for each in flight
     rollout     the loop around the open loop   record      what happened when
-    deploy      the command inside              relay       its words above the live line
-    cli         the command line                interrupts  SIGINT, SIGTERM and SIGHUP
+    deploy      the command inside              interrupts  SIGINT, SIGTERM and SIGHUP
+    cli         the command line                wiring      options as client, sink and stream
 
 `ping`, `refuse`, `smoke_test` and `rollout` are functions of the rooms of those names, and return
 plain data.

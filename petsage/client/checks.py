@@ -13,6 +13,8 @@ from petsage.client.response import Response
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _MEMBERS = {"status", "message", "pong", "timestamp"}
+# How nginx, Go and Apache answer plain HTTP on a port of TLS.
+_WANTS_TLS = re.compile(rb"to (?:an )?(?:HTTPS|SSL-enabled) (?:server|port)")
 _SHOWN = 200
 NOT_FOUND, _ = contract.PROBLEMS["not-found"]
 
@@ -83,10 +85,10 @@ def ping_fault(
         return Failure.OTHER_STATUS, "429: too many requests"
     if not response.header(contract.WORKER_HEADER):
         kind = printable(response.header("Content-Type") or "nothing", 60)
-        return (
-            Failure.NOT_PETSAGE,
-            f"{status} with {kind}, without the header {contract.WORKER_HEADER}",
-        )
+        told = f"{status} with {kind}, without the header {contract.WORKER_HEADER}"
+        if status == 400 and _WANTS_TLS.search(response.body):
+            told += "; the server speaks TLS there: try https://"
+        return Failure.NOT_PETSAGE, told
     if expect is not None and status == contract.PROBLEMS["release-mismatch"][0]:
         return _mismatch_fault(response, request_id, expect)
     if status != 200:

@@ -13,7 +13,13 @@ import click
 
 from petsage import __version__
 from petsage.client.interrupts import EXIT_CODE, Interrupted, Interrupts
-from petsage.client.options import common_options, release, seconds, seconds_if_any, seconds_or_none
+from petsage.client.options import (
+    Shared,
+    count_option,
+    release_option,
+    seconds_option,
+    shared_options,
+)
 
 INTERNAL_FAULT = 70  # EX_SOFTWARE of sysexits.h: no verdict, so none of the codes below 10.
 
@@ -53,68 +59,32 @@ Examples:
 """,
 )
 @click.argument("url")
-@click.option(
-    "--expect-release",
-    "expected",
-    metavar="R",
-    callback=release,
-    help="The release, or seven hex digits or more of the commit, that must answer.",
+@release_option("must answer")
+@seconds_option(
+    "--wait", "How long to wait for the row of right answers to be whole.", default=60.0
 )
-@click.option(
-    "--wait",
-    type=float,
-    metavar="SECONDS",
-    callback=seconds,
-    default=60.0,
-    show_default=True,
-    help="How long to wait for the row of right answers to be whole.",
+@count_option(
+    "--consecutive", "Right answers needed in a row.  [default: 3; 20 with --expect-release]"
 )
-@click.option(
-    "--consecutive",
-    metavar="N",
-    type=click.IntRange(1, 100_000),
-    help="Right answers needed in a row.  [default: 3; 20 with --expect-release]",
-)
-@click.option(
-    "--interval",
-    type=float,
-    metavar="SECONDS",
-    callback=seconds_or_none,
-    default=0.01,
-    show_default=True,
-    help="Pause between the pings of the row.",
-)
-@click.option(
-    "--instances",
-    metavar="K",
-    type=click.IntRange(1, 100_000),
-    help="Distinct instances that must stand in the row.",
-)
+@seconds_option("--interval", "Pause between the pings of the row.", default=0.01, least=0.0)
+@count_option("--instances", "Distinct instances that must stand in the row.", metavar="K")
 @click.option("--no-refusals", is_flag=True, help="Don't check that bad requests are refused.")
 @click.option(
     "--logs",
     metavar="FILE|-",
     help="Read the far end of the log pipeline; pass only when the last ping's line arrives.",
 )
-@click.option(
-    "--logs-within",
-    type=float,
-    metavar="SECONDS",
-    callback=seconds,
-    default=30.0,
-    show_default=True,
-    help="How long the log line may take from its answer.",
-)
-@common_options
+@seconds_option("--logs-within", "How long the log line may take from its answer.", default=30.0)
+@shared_options
 @click.pass_obj
-def smoke_test_command(interrupts: Interrupts, /, url: str, **options: Any) -> int:
+def smoke_test_command(interrupts: Interrupts, /, url: str, shared: Shared, **options: Any) -> int:
     """Prove that the service at URL answers, rightly, and from the release that you expect.
 
     URL is the service's base, such as https://app.example, a prefix path allowed.
     """
     from petsage.client.smoke_test_command import run
 
-    return run(interrupts, url, **options)
+    return run(interrupts, url, shared, **options)
 
 
 @cli.command(
@@ -123,6 +93,7 @@ def smoke_test_command(interrupts: Interrupts, /, url: str, **options: Any) -> i
 Examples:
   petsage rollout https://app.example --expect-release v43
   petsage rollout https://app.example --expect-release v43 -- git push heroku main
+  petsage rollout https://app.example --expect-release v43 --after-command 60 -- ./deploy.sh
   petsage rollout https://app.example --expect-release v43 --rate 50 --max-gap 0.5
   petsage rollout https://app.example --expect-release v43 --output timeline.html
   petsage rollout https://app.example --expect-release v43 --deadline 300 --max-failures 3 -q
@@ -130,14 +101,7 @@ Examples:
 )
 @click.argument("url")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND ...]")
-@click.option(
-    "--expect-release",
-    "expected",
-    metavar="R",
-    required=True,
-    callback=release,
-    help="The release, or seven hex digits or more of the commit, that is to take over.",
-)
+@release_option("is to take over", required=True)
 @click.option(
     "--rate",
     metavar="N",
@@ -146,22 +110,13 @@ Examples:
     show_default=True,
     help="Pings a second, whatever the answers do.",
 )
-@click.option(
-    "--consecutive",
-    metavar="N",
-    type=click.IntRange(1, 100_000),
-    default=20,
-    show_default=True,
-    help="Right answers in a row, by due time, that end the watch.",
+@count_option(
+    "--consecutive", "Right answers in a row, by due time, that end the watch.", default=20
 )
-@click.option(
-    "--deadline",
-    type=float,
-    metavar="SECONDS",
-    callback=seconds,
-    default=900.0,
-    show_default=True,
-    help="How long to send pings at most.",
+@seconds_option("--deadline", "How long to send pings at most.", default=900.0)
+@seconds_option(
+    "--after-command",
+    "How long to watch on at most once COMMAND has ended.  [default: until --deadline]",
 )
 @click.option(
     "--max-failures",
@@ -171,24 +126,17 @@ Examples:
     show_default=True,
     help="Pings that may fail.",
 )
+@seconds_option("--max-gap", "The longest time between two successes.")
+@seconds_option("--max-latency", "The longest time from a ping's due moment to its answer.")
 @click.option(
-    "--max-gap",
-    type=float,
-    metavar="SECONDS",
-    callback=seconds_if_any,
-    help="The longest time between two successes.",
+    "--require-switch",
+    is_flag=True,
+    help="Fail (7) where no other release was seen to answer before; else that is a warning.",
 )
-@click.option(
-    "--max-latency",
-    type=float,
-    metavar="SECONDS",
-    callback=seconds_if_any,
-    help="The longest time from a ping's due moment to its answer.",
-)
-@common_options
+@shared_options
 @click.pass_obj
 def rollout_command(
-    interrupts: Interrupts, /, url: str, command: tuple[str, ...], **options: Any
+    interrupts: Interrupts, /, url: str, command: tuple[str, ...], shared: Shared, **options: Any
 ) -> int:
     """Watch the new release take over at URL, and prove that nobody noticed the switch.
 
@@ -197,7 +145,7 @@ def rollout_command(
     """
     from petsage.client.rollout_command import run
 
-    return run(interrupts, url, command, **options)
+    return run(interrupts, url, command, shared, **options)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

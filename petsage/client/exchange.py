@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from petsage.client.target import Target
 
+# How a server of TLS refuses plain HTTP (RFC 8446, section 5.1), unless it only hangs up.
+_TLS_ALERT = b"\x15\x03"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -124,6 +127,8 @@ class Client:
                 send(connection, self._bytes(request), deadline)
             with deadline.phase("wait"):
                 first = receive(connection, deadline)
+            if first.startswith(_TLS_ALERT):
+                raise ExchangeError(Failure.TLS, "the server speaks TLS there; try https://")
             with deadline.phase("read"):
                 pieces = iter([first])
                 return read_response(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from petsage import contract
-from petsage.client.fact import Fact
+from petsage.client.checks import NOT_FOUND
+from petsage.client.fact import Fact, Failure
 from petsage.client.logs import LogFinding
 from petsage.client.refusals import Refused
 from petsage.client.tally import Tally
@@ -14,6 +15,7 @@ from petsage.client.verdict import ExitCode, Problem, Row
 # The clocks of two well-kept machines differ by less; what the round trip explains is taken
 # off.
 SKEW_SECONDS = 2.0
+_CHECK_URL = "This says nothing about the release; check the URL."
 
 
 def final_problem(fact: Fact) -> Problem:
@@ -34,14 +36,25 @@ def final_problem(fact: Fact) -> Problem:
         return (
             ExitCode.WRONG,
             f"The ping was answered with {fact.detail}. "
-            "Redirects are not followed: give the URL that answers itself.",
+            f"Redirects are not followed: give the URL that answers itself. {_CHECK_URL}",
         )
-    return ExitCode.WRONG, f"PetSage answered wrongly: {fact.detail}."
+    hint = f" {_CHECK_URL}" if misses_petsage(fact) else ""
+    return ExitCode.WRONG, f"PetSage answered wrongly: {fact.detail}.{hint}"
 
 
-def row_problems(row: Row, tally: Tally, last: Fact | None, wait: float) -> list[Problem]:
-    """Return why the row is not whole after `wait` seconds; `last` is what the last ping found."""
-    within = f"within {wait:g} s"
+def misses_petsage(fact: Fact) -> bool:
+    """Return whether a ping that failed has missed the service: the URL is wrong, not the release.
+
+    A 404 of PetSage's own tells that the URL is not the service's base.
+    """
+    return fact.worker is None or fact.status == NOT_FOUND
+
+
+def row_problems(row: Row, tally: Tally, last: Fact | None, within: str) -> list[Problem]:
+    """Return why the row is not whole; `last` is what the last ping found.
+
+    `within` says how long there was, such as "within 60 s".
+    """
     if row.whole:
         return []
     if not tally.answered:
@@ -64,12 +77,23 @@ def _never_answered(last: Fact | None, within: str) -> Problem:
     if last.transient:
         return (
             ExitCode.UNREACHABLE,
-            f"PetSage never answered {within}; the last ping found: {last.detail}.",
+            f"PetSage never answered {within}; the last ping found: {last.detail}."
+            + _other_scheme(last),
         )
     return (
         ExitCode.WRONG,
-        f"Something answered {within}, but not PetSage; the last ping found: {last.detail}.",
+        f"Something answered {within}, but not PetSage; the last ping found: {last.detail}. "
+        + _CHECK_URL,
     )
+
+
+def _other_scheme(last: Fact) -> str:
+    """Return a hint where the other side hung up, as servers do on whom the scheme is lost."""
+    if last.failure is not Failure.RESET:
+        return ""
+    if "tls" not in last.phases:
+        return " Where that port speaks TLS, try https://."
+    return "" if "write" in last.phases else " Where that port speaks plain HTTP, try http://."
 
 
 def _row_cut_short(row: Row, last: Fact | None, within: str) -> Iterable[Problem]:
@@ -169,6 +193,17 @@ def answer_warnings(tally: Tally) -> Iterable[str]:
             f"{counted(tally.cacheable, 'answer')} lacked Cache-Control: no-store; "
             "something between rewrites headers."
         )
+
+
+def row_phrase(row: Row) -> str:
+    """Return how far the row is: beyond what it needed, where it ran on for the instances."""
+    phrase = f"{row.reached} of {row.needed} in a row"
+    if row.reached > row.needed:
+        phrase = f"{row.reached} in a row ({row.needed} needed)"
+    if row.instances_asked:
+        seen = row.instances_asked - row.instances_missing
+        phrase += f", {seen} of {counted(row.instances_asked, 'instance')}"
+    return phrase
 
 
 def counted(count: int, noun: str) -> str:

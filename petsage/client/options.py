@@ -2,39 +2,88 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import click
 
 from petsage.client.reports import FORMATS
 
-F = TypeVar("F", bound=Callable[..., Any])
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
 MAX_SECONDS = 7 * 24 * 3600.0
+MAX_COUNT = 100_000
 
 
-def seconds(
-    _ctx: click.Context, _param: click.Parameter, value: float, *, least: float = 0.001
-) -> float:
-    """Return a number of seconds between `least` and a week. Raises click.BadParameter."""
-    if not math.isfinite(value) or not least <= value <= MAX_SECONDS:
-        raise click.BadParameter(f"{value:g} is not between {least:g} and {MAX_SECONDS:.0f}.")
-    return value
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What the user has said in the options that every command has; `timeout` is in seconds."""
+
+    timeout: float
+    headers: tuple[tuple[str, str], ...]
+    cacert: str | None
+    form: str | None
+    output: str | None
+    quiet: bool
 
 
-def seconds_or_none(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
-    """Return a number of seconds that may be 0."""
-    return seconds(_ctx, _param, value, least=0.0)
+def unusable(option: str, value: str, why: str, fault: Exception) -> click.BadParameter:
+    """Return the fault of usage that an option's file is of no use; `why` is like "be read"."""
+    reason = getattr(fault, "strerror", None) or fault
+    return click.BadParameter(f"{value!r} can't {why}: {reason}.", param_hint=f"'{option}'")
 
 
-def seconds_if_any(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
-    """Return a number of seconds, or None where none was given."""
-    return None if value is None else seconds(ctx, param, value)
+def seconds_option(
+    name: str, told: str, *, default: float | None = None, least: float = 0.001
+) -> Decorator:
+    """Return an option that takes a number of seconds between `least` and a week."""
+
+    def checked(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
+        if value is not None and (not math.isfinite(value) or not least <= value <= MAX_SECONDS):
+            raise click.BadParameter(f"{value:g} is not between {least:g} and {MAX_SECONDS:.0f}.")
+        return value
+
+    return click.option(
+        name,
+        type=float,
+        metavar="SECONDS",
+        callback=checked,
+        default=default,
+        show_default=default is not None,
+        help=told,
+    )
 
 
-def release(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """Return the release to expect, checked. Raises click.BadParameter."""
+def count_option(
+    name: str, told: str, *, default: int | None = None, metavar: str = "N"
+) -> Decorator:
+    """Return an option that takes a whole number of at least one."""
+    return click.option(
+        name,
+        metavar=metavar,
+        type=click.IntRange(1, MAX_COUNT),
+        default=default,
+        show_default=default is not None,
+        help=told,
+    )
+
+
+def release_option(told: str, *, required: bool = False) -> Decorator:
+    """Return the option that names the release, or its commit, that must answer."""
+    return click.option(
+        "--expect-release",
+        "expected",
+        metavar="R",
+        required=required,
+        callback=_release,
+        help=f"The release, or seven hex digits or more of the commit, that {told}.",
+    )
+
+
+def _release(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     from petsage.client.target import release_from
 
     try:
@@ -43,10 +92,9 @@ def release(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
         raise click.BadParameter(f"{fault}.") from None
 
 
-def headers(
+def _headers(
     _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:
-    """Return the headers to send, checked. Raises click.BadParameter."""
     from petsage.client.target import header_from
 
     try:
@@ -55,17 +103,20 @@ def headers(
         raise click.BadParameter(f"{fault}.") from None
 
 
-def common_options(command: F) -> F:
-    """Add the options that every command has."""
-    options = [
-        click.option(
+def shared_options(command: Command) -> Command:
+    """Add the options that every command has; they come to it as one value, `shared`."""
+    names = Shared.__dataclass_fields__
+
+    @functools.wraps(command)
+    def bundled(*args: Any, **options: Any) -> Any:
+        shared = Shared(**{name: options.pop(name) for name in names})
+        return command(*args, shared=shared, **options)
+
+    options: list[Decorator] = [
+        seconds_option(
             "--timeout",
-            type=float,
-            metavar="SECONDS",
-            callback=seconds,
+            "Limit of one request, from the name's lookup to the last byte.",
             default=10.0,
-            show_default=True,
-            help="Limit of one request, from the name's lookup to the last byte.",
         ),
         click.option(
             "-H",
@@ -73,7 +124,7 @@ def common_options(command: F) -> F:
             "headers",
             metavar="'NAME: VALUE'",
             multiple=True,
-            callback=headers,
+            callback=_headers,
             help="A header to send with every request; may be repeated.",
         ),
         click.option(
@@ -90,7 +141,8 @@ def common_options(command: F) -> F:
         click.option(
             "--output",
             metavar="FILE",
-            help="Write the report to this file; stdout then shows it as text.",
+            help="Write the report to this file (.txt .log .json .xml .md .html, or no ending); "
+            "stdout then shows it as text.",
         ),
         click.option(
             "-q",
@@ -99,6 +151,7 @@ def common_options(command: F) -> F:
             help="Nothing on stdout; a line on stderr when it fails.",
         ),
     ]
+    whole: Command = bundled
     for option in reversed(options):
-        command = option(command)
-    return command
+        whole = option(whole)
+    return whole

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from petsage.client.logs import LogFinding
+from petsage.client.record import Record
 from petsage.client.refusals import Refused
 from petsage.client.tally import Tally
 from petsage.client.verdict import ExitCode, Problem, Row, exit_code
@@ -31,3 +32,44 @@ class Outcome:
     def exit_code(self) -> ExitCode:
         """The first of the problems' codes, or 0."""
         return exit_code(self.problems)
+
+
+@dataclass(slots=True)
+class DeployRun:
+    """How the command went that deploys: times in Unix time, the exit code as a shell has it."""
+
+    argv: tuple[str, ...]
+    started_at: float | None = None
+    ended_at: float | None = None
+    exit_code: int | None = None
+    cut_short: bool = False
+
+
+@dataclass(slots=True)
+class RolloutOutcome(Outcome):
+    """One rollout: pings a second, what happened when, and the command, if one was to run.
+
+    `in_flight` is how many pings have not come to an end.
+    """
+
+    kind: ClassVar[str] = "rollout"
+    rate: float = 10.0
+    record: Record = field(default_factory=lambda: Record(0.0))
+    deploy: DeployRun | None = None
+    in_flight: int = 0
+
+    @property
+    def outage_s(self) -> float | None:
+        """For how long nobody answered between the old release and the new.
+
+        None where nobody was asked in between, or where both answered for a while.
+        """
+        first_new, last_old = self.record.first_new, self.record.last_old
+        if first_new is None or last_old is None:
+            return None
+        between = (last_old - self.started_at, first_new - self.started_at)
+        asked = any(
+            point.failed and between[0] <= point.due_s <= between[1]
+            for point in self.record.points()
+        )
+        return first_new - last_old if asked else None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from petsage.client.options import unusable
 from petsage.client.reports import as_text, format_of, rendered
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ class Output:
 
     def __init__(self, path: str | None, form: str | None, *, quiet: bool, colour: bool) -> None:
         self._path = None if path == "-" else path
-        self._form = form or format_of(self._path or "")
+        try:
+            self._form = form or format_of(self._path or "")
+        except ValueError as fault:
+            raise click.BadParameter(f"{fault}.", param_hint="'--output'") from None
         self._quiet, self._colour = quiet, colour
         if self._path is None:
             return
@@ -29,10 +33,7 @@ class Output:
             with Path(self._path).open("ab"):
                 pass
         except (OSError, ValueError) as fault:
-            reason = getattr(fault, "strerror", None) or fault
-            raise click.BadParameter(
-                f"{self._path!r} can't be written: {reason}.", param_hint="'--output'"
-            ) from None
+            raise unusable("--output", self._path, "be written", fault) from None
 
     def write(self, outcome: Outcome) -> None:
         """Write the report. What fails now is said on stderr; the verdict's exit code stands."""

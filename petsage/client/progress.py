@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from petsage.client.findings import row_phrase
 from petsage.client.tally import Tally
 from petsage.client.verdict import Row
 
@@ -127,10 +128,8 @@ class Progress(Speaker):
         if not self.is_time():
             return
         waiting = "waiting for the first right answer"
-        where = waiting if row.waiting else f"{row.reached} of {row.needed} in a row"
+        where = waiting if row.waiting else row_phrase(row)
         parts = [f"{self.elapsed_s:.0f} s", f"{tally.sent} pings", where]
-        if row.instances_asked and not row.waiting:
-            parts.append(f"{len(row.instances)} of {row.instances_asked} instances")
         if row.breaks:
             parts.append(f"{row.breaks} breaks")
         if doing:

@@ -16,9 +16,9 @@ from petsage.client import rollout_findings as findings
 from petsage.client.fact import Fact
 from petsage.client.interrupts import Interrupted
 from petsage.client.open_loop import Ended, OpenLoop, Send
+from petsage.client.outcome import DeployRun, RolloutOutcome
 from petsage.client.record import Record
 from petsage.client.rollout_findings import Budget
-from petsage.client.rollout_outcome import DeployRun, RolloutOutcome
 from petsage.client.tally import Tally
 from petsage.client.verdict import ExitCode, Row
 
@@ -34,7 +34,8 @@ _STRAGGLER_SECONDS = 5.0
 class Plan:
     """What to watch for, and the budget. `rate` is pings a second.
 
-    `deadline` (seconds) bounds the sending of pings, `timeout` each of them.
+    `deadline` (seconds) bounds the sending of pings, `after_command` that from the command's end
+    on, `timeout` each ping.
     """
 
     url: str
@@ -42,6 +43,7 @@ class Plan:
     rate: float = 10.0
     consecutive: int = 20
     deadline: float = 900.0
+    after_command: float | None = None
     timeout: float = 10.0
     budget: Budget = field(default_factory=Budget)
 
@@ -87,14 +89,17 @@ class _Watch:
         self._row_from = math.inf if deploy else None
         self.last: Fact | None = None
         self.most_late_s = 0.0
+        self.doubtful = 0
+        self._end = time.monotonic() + plan.deadline
+        # What bounds the watch, in words.
+        self.within = f"within {plan.deadline:g} s"
 
     def until_settled(self) -> None:
         """Ping until the new release has taken over, or the deadline."""
         row, loop = self._outcome.row, self._loop
-        end = time.monotonic() + self._plan.deadline
-        while (now := time.monotonic()) < end:
+        while (now := time.monotonic()) < self._end:
             loop.send_due(control=row.filled and not row.whole)
-            turn = min(loop.next_due, end, now + _TURN_SECONDS)
+            turn = min(loop.next_due, self._end, now + _TURN_SECONDS)
             self._take(self._wait(turn - time.monotonic()))
             if self._deploy and not self._deploy.started and self._seen_for >= FIRST_LOOK_SECONDS:
                 self._deploy.start()
@@ -116,13 +121,24 @@ class _Watch:
 
     def _take(self, ended: Ended | None) -> None:
         if ended is not None:
-            self._count(ended)
+            if ended.doubtful:
+                self.doubtful += 1
+            else:
+                self._count(ended)
             for one in self._loop.in_turn():
                 self._feed(one)
         self._outcome.in_flight = self._loop.in_flight
         if self._deploy and self._deploy.look():
-            self._row_from = time.monotonic()
+            self._watch_on()
         self._progress(self._outcome, ended.fact if ended else None)
+
+    def _watch_on(self) -> None:
+        """Take note that the command has ended: from now on answers may stand in the row."""
+        self._row_from = now = time.monotonic()
+        after = self._plan.after_command
+        if after is not None and now + after < self._end:
+            self._end = now + after
+            self.within = f"within {after:g} s of the command's end"
 
     def _count(self, ended: Ended) -> None:
         """Take in what needs no order, as soon as it is there."""
@@ -141,6 +157,8 @@ class _Watch:
     def _feed(self, ended: Ended) -> None:
         """Take in by due time what depends on it: the row and the gap."""
         fact, due, outcome = ended.fact, ended.due, self._outcome
+        if ended.doubtful and fact.failure is not None:
+            return
         if self._row_from is not None and due.at >= self._row_from:
             # Before, the deploy may have had the old instances out of rotation.
             outcome.row.begin_anew()
@@ -198,10 +216,17 @@ def rollout(
     if interrupted:
         outcome.problems.append((ExitCode.INTERRUPTED, f"Interrupted by {interrupted}."))
     else:
-        outcome.problems += findings.row_and_command_problems(outcome, watch.last, plan.deadline)
+        outcome.problems += findings.takeover_problems(outcome, watch.last, watch.within)
+    outcome.problems += findings.command_problems(
+        outcome, plan.deadline, interrupted=interrupted is not None
+    )
     outcome.problems += findings.budget_problems(outcome, plan.budget)
     outcome.warnings += findings.warnings(
-        outcome, most_late_s=watch.most_late_s, paused_s=loop.paused_s
+        outcome,
+        plan.budget,
+        most_late_s=watch.most_late_s,
+        paused_s=loop.paused_s,
+        doubtful=watch.doubtful,
     )
     outcome.elapsed_s = time.monotonic() - started
     return outcome

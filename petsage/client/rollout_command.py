@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import resource
 import shutil
 import subprocess
@@ -11,19 +10,16 @@ import sys
 
 import click
 
-from petsage.client.deploy import Deploy
-from petsage.client.exchange import Client
+from petsage.client.deploy import Deploy, Relay
 from petsage.client.fact import Fact
 from petsage.client.interrupts import Interrupts
 from petsage.client.open_loop import Due
-from petsage.client.output import Output, wants_colour
+from petsage.client.options import Shared
 from petsage.client.ping import Marks, ping
-from petsage.client.relay import Relay
 from petsage.client.rollout import Plan, rollout
 from petsage.client.rollout_findings import Budget
 from petsage.client.rollout_progress import RolloutProgress
-from petsage.client.smoke_test_command import trusted
-from petsage.client.target import target_from
+from petsage.client.wiring import wired
 
 # Each ping in flight has a thread and a connection.
 MOST_IN_FLIGHT = 2_000
@@ -37,42 +33,35 @@ def run(
     interrupts: Interrupts,
     url: str,
     command: tuple[str, ...],
+    shared: Shared,
     *,
     expected: str,
     rate: float,
     consecutive: int,
     deadline: float,
+    after_command: float | None,
     max_failures: int,
     max_gap: float | None,
     max_latency: float | None,
-    timeout: float,
-    headers: tuple[tuple[str, str], ...],
-    cacert: str | None,
-    form: str | None,
-    output: str | None,
-    quiet: bool,
+    require_switch: bool,
 ) -> int:
     """Watch the rollout, write its report and return the exit code."""
-    try:
-        target = target_from(url, headers)
-    except ValueError as fault:
-        raise click.BadParameter(f"{fault}.", param_hint="'URL'") from None
-    context = trusted(target, cacert)
+    timeout = shared.timeout
     _check_rate(rate, timeout, deadline)
-    _check_command(command)
-    sink = Output(output, form, quiet=quiet, colour=wants_colour(sys.stdout, os.environ))
-    client, marks = Client(target, context), Marks()
+    _check_command(command, after_command)
+    wiring, marks = wired(url, shared), Marks()
 
     def send(due: Due) -> Fact:
         expect = marks.unborne_release() if due.control else expected
-        return ping(client, marks, expect=expect, timeout=timeout, due=due.at)
+        return ping(wiring.client, marks, expect=expect, timeout=timeout, due=due.at)
 
-    live = sys.stderr is not None and sys.stderr.isatty()
-    progress = RolloutProgress(None if quiet else sys.stderr, live=live, rate=rate)
+    progress = RolloutProgress(
+        wiring.stream, live=wiring.live, rate=rate, after_command=after_command
+    )
     relay = deploy = None
     if command:
         own = subprocess.DEVNULL if sys.stderr is None else sys.stderr.fileno()
-        relay = Relay(progress.say_above, own) if live and not quiet else None
+        relay = Relay(progress.say_above, own) if wiring.live and not shared.quiet else None
         deploy = Deploy(command, relay.side if relay else own)
         interrupts.at_last = deploy.kill
     outcome = rollout(
@@ -82,8 +71,9 @@ def run(
             rate=rate,
             consecutive=consecutive,
             deadline=deadline,
+            after_command=after_command,
             timeout=timeout,
-            budget=Budget(max_failures, max_gap, max_latency),
+            budget=Budget(max_failures, max_gap, max_latency, require_switch=require_switch),
         ),
         send,
         deploy=deploy,
@@ -93,7 +83,7 @@ def run(
     if relay:
         relay.close()
     progress.clear()
-    sink.write(outcome)
+    wiring.sink.write(outcome)
     return int(outcome.exit_code)
 
 
@@ -127,7 +117,12 @@ def _check_rate(rate: float, timeout: float, deadline: float) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 
 
-def _check_command(command: tuple[str, ...]) -> None:
+def _check_command(command: tuple[str, ...], after_command: float | None) -> None:
+    if after_command is not None and not command:
+        raise click.BadParameter(
+            "there is no COMMAND after which to watch on; --deadline bounds the watch.",
+            param_hint="'--after-command'",
+        )
     if command and shutil.which(command[0]) is None:
         raise click.BadParameter(
             f"there is no program {command[0]!r} to run.", param_hint="'COMMAND'"

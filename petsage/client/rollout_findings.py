@@ -7,35 +7,53 @@ from dataclasses import dataclass
 
 from petsage.client.fact import Fact
 from petsage.client.findings import answer_warnings, counted, row_problems
-from petsage.client.rollout_outcome import RolloutOutcome
+from petsage.client.outcome import RolloutOutcome
 from petsage.client.verdict import ExitCode, Problem
 
 # Pings go out within a few milliseconds of when they are due, unless this machine is too busy.
 LATE_SECONDS = 0.1
+_NO_SWITCH = (
+    "No switch was observed: no other release than {} answered. "
+    "Start the rollout before the deploy."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How many pings may fail, and how long (seconds) a gap or an answer may be; None: as ever."""
+    """How many pings may fail, and how long (seconds) a gap or an answer may be; None: as ever.
+
+    With `require_switch` another release must have been seen to answer too.
+    """
 
     max_failures: int = 0
     max_gap: float | None = None
     max_latency: float | None = None
+    require_switch: bool = False
 
 
-def row_and_command_problems(
-    outcome: RolloutOutcome, last: Fact | None, deadline: float
-) -> Iterable[Problem]:
-    """Yield why the new release has not taken over within `deadline` seconds."""
-    row, tally, deploy = outcome.row, outcome.tally, outcome.deploy
+def takeover_problems(outcome: RolloutOutcome, last: Fact | None, within: str) -> Iterable[Problem]:
+    """Yield why the new release has not taken over; `within` is like "within 900 s"."""
+    row, tally = outcome.row, outcome.tally
     code = ExitCode.MIXED
     if not tally.answered:
         code = ExitCode.UNREACHABLE
     elif row.waiting:
         code = ExitCode.OTHER_RELEASE
-    for _, sentence in row_problems(row, tally, last, deadline):
+    for _, sentence in row_problems(row, tally, last, within):
         yield code, sentence
+
+
+def command_problems(
+    outcome: RolloutOutcome, deadline: float, *, interrupted: bool
+) -> Iterable[Problem]:
+    """Yield how the command failed, or why it was not run or stopped before `deadline` seconds.
+
+    Where the run was `interrupted`, only a failure of the command's own counts.
+    """
+    deploy = outcome.deploy
     if deploy is None or deploy.exit_code == 0:
+        return
+    if interrupted and (deploy.started_at is None or deploy.cut_short):
         return
     name = deploy.argv[0]
     if deploy.started_at is None:
@@ -79,17 +97,21 @@ def budget_problems(outcome: RolloutOutcome, budget: Budget) -> Iterable[Problem
             f"The slowest answer took {record.slowest_s:.3g} s; {budget.max_latency:g} s are "
             "allowed.",
         )
+    if budget.require_switch and _no_switch(outcome):
+        yield ExitCode.OVER_BUDGET, _NO_SWITCH.format(outcome.expected)
 
 
-def warnings(outcome: RolloutOutcome, *, most_late_s: float, paused_s: float) -> Iterable[str]:
+def _no_switch(outcome: RolloutOutcome) -> bool:
+    return outcome.record.first_new is not None and outcome.record.last_old is None
+
+
+def warnings(
+    outcome: RolloutOutcome, budget: Budget, *, most_late_s: float, paused_s: float, doubtful: int
+) -> Iterable[str]:
     """Yield what is odd but fails nothing, and where the watch itself was not what it should be."""
-    record, tally = outcome.record, outcome.tally
-    if record.first_new is not None and record.last_old is None:
-        yield (
-            f"No switch was observed: no other release than {outcome.expected} answered. "
-            "Start the rollout before the deploy."
-        )
-    yield from answer_warnings(tally)
+    if not budget.require_switch and _no_switch(outcome):
+        yield _NO_SWITCH.format(outcome.expected)
+    yield from answer_warnings(outcome.tally)
     if most_late_s > LATE_SECONDS:
         yield (
             f"Pings went out up to {most_late_s:.2f} s late, as this machine was too busy; "
@@ -99,6 +121,11 @@ def warnings(outcome: RolloutOutcome, *, most_late_s: float, paused_s: float) ->
         yield (
             f"For {paused_s:.1f} s altogether no pings went out, because this machine stood still "
             "or late answers were awaited; no gap is measured over that time."
+        )
+    if doubtful:
+        yield (
+            f"{counted(doubtful, 'ping')} under way while this machine stood still "
+            f"{'counts' if doubtful == 1 else 'count'} neither as a success nor as a failure."
         )
     if outcome.in_flight:
         hanging = counted(outcome.in_flight, "ping")

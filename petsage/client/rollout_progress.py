@@ -6,8 +6,9 @@ from collections import Counter, deque
 from typing import TextIO
 
 from petsage.client.fact import Fact
+from petsage.client.findings import row_phrase
+from petsage.client.outcome import RolloutOutcome
 from petsage.client.progress import Speaker
-from petsage.client.rollout_outcome import RolloutOutcome
 
 # The bar is of the answers of the last seconds: those of the whole run would hide the switch.
 _RECENT_SECONDS = 5
@@ -18,8 +19,13 @@ _PLAIN_SECONDS = 5.0
 class RolloutProgress(Speaker):
     """Call it after each ping; `clear` before anything else is written."""
 
-    def __init__(self, stream: TextIO | None, *, live: bool, rate: float) -> None:
+    def __init__(
+        self, stream: TextIO | None, *, live: bool, rate: float, after_command: float | None = None
+    ) -> None:
         super().__init__(stream, live=live, plain_every_s=_PLAIN_SECONDS)
+        self._watches_on = (
+            "until the deadline" if after_command is None else f"for up to {after_command:g} s"
+        )
         self._recent: deque[str] = deque(maxlen=max(_BAR, round(rate * _RECENT_SECONDS)))
         self._told_exit = False
 
@@ -31,7 +37,7 @@ class RolloutProgress(Speaker):
         if deploy and deploy.exit_code and not self._told_exit:
             self._told_exit = self.say_above(
                 f"petsage: {deploy.argv[0]!r} failed with exit code {deploy.exit_code}; watching on"
-                f" for {outcome.expected} until the deadline. Ctrl-C ends it with a report.\n",
+                f" for {outcome.expected} {self._watches_on}. Ctrl-C ends it with a report.\n",
                 wait=False,
             )
         if self.is_time():
@@ -48,15 +54,20 @@ class RolloutProgress(Speaker):
         failed = sum(tally.failed.values())
         parts.append(f"{failed} failed of {tally.sent}")
         if tally.last_failure and tally.last_failure.failure:
-            parts.append(f"last: {tally.last_failure.failure.value}")
+            status = tally.last_failure.status
+            told = f" ({status})" if status not in (None, 200) else ""
+            parts.append(f"last: {tally.last_failure.failure.value}{told}")
         if outcome.in_flight > 1:
             parts.append(f"{outcome.in_flight} under way")
         if row.waiting:
             parts.append(f"waiting for {outcome.expected}")
         else:
-            parts.append(f"{row.reached} of {row.needed} in a row")
-        if outcome.deploy and outcome.deploy.started_at and not outcome.deploy.ended_at:
+            parts.append(row_phrase(row))
+        deploy = outcome.deploy
+        if deploy and deploy.started_at and not deploy.ended_at:
             parts.append("the command runs")
+        elif deploy and deploy.exit_code:
+            parts.append(f"the command failed ({deploy.exit_code})")
         return "  ".join(parts)
 
     def _shares(self, outcome: RolloutOutcome) -> str:

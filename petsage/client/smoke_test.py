@@ -92,7 +92,7 @@ class _Run:
             )
             tally.add(fact, control=control)
             self._take(fact, control=control, cut=timeout < plan.timeout)
-            self.progress(tally, row, fact.detail)
+            self.progress(tally, row, self._told(fact))
             if not row.whole:
                 self.sleep(min(self._pause(fact), max(0.0, deadline - time.monotonic())))
 
@@ -113,6 +113,14 @@ class _Run:
         if self.last is None or not (cut and fact.failure is Failure.TIMEOUT):
             self.last = fact
 
+    def _told(self, fact: Fact) -> str:
+        """Return, for the progress, what is amiss with a ping or who answers meanwhile."""
+        if fact.failure is Failure.NOT_PETSAGE:
+            return f"not PetSage: {fact.detail}"
+        if fact.failure is None and self.outcome.row.waiting:
+            return f"{self.outcome.tally.release_of(fact)} answers"
+        return fact.detail
+
     def _pause(self, fact: Fact) -> float:
         if fact.failure is None and not self.outcome.row.waiting:
             return self.plan.interval
@@ -124,7 +132,7 @@ class _Run:
         outcome = self.outcome
         if self.final is None:
             outcome.problems += findings.row_problems(
-                outcome.row, outcome.tally, self.last, self.plan.wait
+                outcome.row, outcome.tally, self.last, f"within {self.plan.wait:g} s"
             )
         else:
             outcome.problems.append(findings.final_problem(self.final))

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import click
-
-from petsage.client.exchange import Client, trust
+from petsage.client.exchange import Client
+from petsage.client.fact import Fact
 from petsage.client.interrupts import Interrupts
 from petsage.client.logs import LogWatch
-from petsage.client.output import Output, wants_colour
-from petsage.client.ping import Marks
+from petsage.client.options import Shared, unusable
+from petsage.client.ping import Marks, ping
 from petsage.client.progress import Progress
-from petsage.client.remote import Remote
+from petsage.client.refusals import Refusal, Refused, refuse
 from petsage.client.smoke_test import Plan, smoke_test
-from petsage.client.target import Target, target_from
-
-if TYPE_CHECKING:
-    import ssl
+from petsage.client.wiring import wired
 
 CONSECUTIVE = 3
 CONSECUTIVE_WITH_RELEASE = 20
@@ -31,6 +25,7 @@ CONSECUTIVE_WITH_RELEASE = 20
 def run(
     interrupts: Interrupts,
     url: str,
+    shared: Shared,
     *,
     expected: str | None,
     wait: float,
@@ -40,27 +35,13 @@ def run(
     no_refusals: bool,
     logs: str | None,
     logs_within: float,
-    timeout: float,
-    headers: tuple[tuple[str, str], ...],
-    cacert: str | None,
-    form: str | None,
-    output: str | None,
-    quiet: bool,
 ) -> int:
     """Run the smoke test, write its report and return the exit code."""
-    try:
-        target = target_from(url, headers)
-    except ValueError as fault:
-        raise click.BadParameter(f"{fault}.", param_hint="'URL'") from None
-    context = trusted(target, cacert)
     _check_logs(logs)
-    colour = wants_colour(sys.stdout, os.environ)
-    sink = Output(output, form, quiet=quiet, colour=colour)
+    wiring = wired(url, shared)
     marks = Marks()
-    client = Client(target, context)
     watch = _watch(logs, marks)
-    live = sys.stderr is not None and sys.stderr.isatty()
-    progress = Progress(None if quiet else sys.stderr, live=live)
+    progress = Progress(wiring.stream, live=wiring.live)
     outcome = smoke_test(
         Plan(
             url=url,
@@ -69,32 +50,53 @@ def run(
             instances=instances,
             wait=wait,
             interval=interval,
-            timeout=timeout,
+            timeout=shared.timeout,
             refusals=not no_refusals,
             logs_within=logs_within,
         ),
-        Remote(client, marks, interrupts, expected=expected, timeout=timeout),
+        Remote(wiring.client, marks, interrupts, expected=expected, timeout=shared.timeout),
         await_line=interrupts.during(watch.await_line) if watch else None,
         sleep=interrupts.during(time.sleep),
         progress=progress,
     )
     progress.clear()
-    sink.write(outcome)
+    wiring.sink.write(outcome)
     return int(outcome.exit_code)
 
 
-def trusted(target: Target, cacert: str | None) -> ssl.SSLContext | None:
-    """Return the TLS settings, or None where none are needed. A bad --cacert is a usage fault."""
-    if not target.tls and cacert is None:
-        return None
-    try:
-        context = trust(cacert)
-    except OSError as fault:
-        reason = fault.strerror or fault
-        raise click.BadParameter(
-            f"{cacert!r} can't be used: {reason}.", param_hint="'--cacert'"
-        ) from None
-    return context if target.tls else None
+class Remote:
+    """The service, as the loop asks it: a signal may end each question.
+
+    `timeout` (seconds) is that of each refusal.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        marks: Marks,
+        interrupts: Interrupts,
+        *,
+        expected: str | None,
+        timeout: float,
+    ) -> None:
+        self._client, self._marks = client, marks
+        self._expected, self._timeout = expected, timeout
+        self._ping = interrupts.during(ping)
+        self._refuse = interrupts.during(refuse)
+
+    def ping(self, expect: str | None, timeout: float) -> Fact:
+        """Send one ping."""
+        return self._ping(self._client, self._marks, expect=expect, timeout=timeout)
+
+    def control(self, timeout: float) -> Fact:
+        """Send a ping that expects a release which no service bears."""
+        return self.ping(self._marks.unborne_release(), timeout)
+
+    def refuse(self, refusal: Refusal) -> Refused:
+        """Send a request that must be refused."""
+        return self._refuse(
+            self._client, self._marks, refusal, expect=self._expected, timeout=self._timeout
+        )
 
 
 def _check_logs(logs: str | None) -> None:
@@ -113,10 +115,7 @@ def _check_logs(logs: str | None) -> None:
         elif not path.parent.is_dir():
             raise FileNotFoundError(2, "its folder does not exist")
     except (OSError, ValueError) as fault:
-        reason = getattr(fault, "strerror", None) or fault
-        raise click.BadParameter(
-            f"{logs!r} can't be read: {reason}.", param_hint="'--logs'"
-        ) from None
+        raise unusable("--logs", logs, "be read", fault) from None
 
 
 def _watch(logs: str | None, marks: Marks) -> LogWatch | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from petsage.client.fact import Fact
@@ -12,6 +13,9 @@ from petsage.client.fact import Fact
 HIDDEN = "(hidden)"
 HIDDEN_OTHER = "(hidden, another)"
 MOST_SHOWN = 8
+# Whoever answers with a new name each time fills no memory with them.
+MOST_NAMES = 1_000
+OTHERS = "(others)"
 
 
 @dataclass(slots=True)
@@ -35,6 +39,11 @@ class ReleaseCount:
             name: round(ordered[-(-rank * len(ordered) // 100) - 1] * 1000, 3)
             for name, rank in ranks.items()
         }
+
+
+def _filed(name: str, known: Mapping[str, object]) -> str:
+    """Return what a name is filed under: itself, unless it is one too many."""
+    return name if name in known or len(known) < MOST_NAMES else OTHERS
 
 
 class Tally:
@@ -67,8 +76,9 @@ class Tally:
         """Count one fact. A `control` ping's answer speaks for a release only where it names it."""
         self.sent += 1
         if fact.worker is not None:
-            self.workers[fact.worker] += 1
-            self.instances.update([fact.instance] if fact.instance is not None else [])
+            self.workers[_filed(fact.worker, self.workers)] += 1
+            if fact.instance is not None:
+                self.instances[_filed(fact.instance, self.instances)] += 1
         if fact.failure is not None:
             self.failed[fact.failure.value] += 1
             self.last_failure = fact
@@ -88,7 +98,10 @@ class Tally:
 
     def _count_release(self, fact: Fact) -> None:
         seen = fact.due_at + fact.latency_s
-        release = self.releases.setdefault(self.release_of(fact), ReleaseCount(seen, seen))
+        name = self.release_of(fact)
+        if name != self.expected:
+            name = _filed(name, self.releases)
+        release = self.releases.setdefault(name, ReleaseCount(seen, seen))
         release.first_seen = min(release.first_seen, seen)
         release.last_seen = max(release.last_seen, seen)
         release.latencies.append(fact.latency_s)

@@ -175,7 +175,7 @@ class Row:
 
     def _count(self, fact: Fact) -> None:
         self.reached += 1
-        if fact.instance is not None:
+        if fact.instance is not None and self.instances_missing:
             self.instances.add(fact.instance)
         nameless = self.expected is not None and not fact.names_release
         self._nameless.append(fact.worker if nameless else None)

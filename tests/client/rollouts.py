@@ -6,8 +6,8 @@ import random
 
 from petsage.client import rollout_findings as findings
 from petsage.client.fact import Failure
+from petsage.client.outcome import DeployRun, RolloutOutcome
 from petsage.client.record import Record
-from petsage.client.rollout_outcome import DeployRun, RolloutOutcome
 from petsage.client.tally import Tally
 from petsage.client.verdict import Row
 from tests.client.facts import fact

@@ -57,6 +57,7 @@ USAGE = {
     "an empty row": ["{url}", "--consecutive", "0"],
     "no instances": ["{url}", "--instances", "0"],
     "a format that is none": ["{url}", "--format", "yaml"],
+    "an output of no known format": ["{url}", "--output", "/tmp/petsage-report.pdf"],
     "an unwritable output": ["{url}", "--output", "/nowhere/at/all.json"],
     "an output that is a folder": ["{url}", "--output", "/"],
     "a missing cacert": ["{url}", "--cacert", "/nowhere/ca.pem"],
@@ -165,6 +166,17 @@ def test_output_holds_the_report_and_stdout_shows_it_as_text(
     assert (quiet.out, report.read_text()[0]) == ("", "{")
 
 
+def test_an_ending_of_no_format_is_a_fault_unless_a_format_is_named(
+    service: Running, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.pdf"
+    done = petsage("smoke-test", service.url, "--output", report)
+    assert (done.code, report.exists()) == (2, False)
+    assert ".txt .log .json .xml .md .markdown .html .htm" in " ".join(done.err.split())
+    assert petsage("smoke-test", service.url, "--output", report, "--format", "json").code == 0
+    assert report.read_text().startswith("{")
+
+
 def test_a_full_disk_changes_no_verdict(service: Running) -> None:
     done = petsage("smoke-test", service.url, "--output", "/dev/full")
     assert (done.code, os.strerror(errno.ENOSPC) in done.err) == (0, True)
@@ -213,9 +225,15 @@ def test_progress_is_a_live_line_on_a_terminal(service: Running) -> None:
     )
     assert code == 4
     assert "\r\x1b[K" in shown
-    assert "waiting for the first right answer" in shown
+    assert "waiting for the first right answer, v43 answers" in shown
     code, shown = on_a_terminal("smoke-test", service.url, "-q")
     assert (code, shown) == (0, "")
+
+
+def test_the_live_line_says_what_answers_under_a_wrong_url() -> None:
+    with serving(lambda *_: http(404, Content_Type="text/html")) as server:
+        _, shown = on_a_terminal("smoke-test", server.url, "--wait", "1")
+    assert "first right answer, not PetSage: 404 with text" in shown
 
 
 def test_progress_is_a_plain_line_now_and_then_elsewhere() -> None:
@@ -237,7 +255,7 @@ def test_progress_tells_how_many_instances_stand_in_the_row() -> None:
         row.add(NEW)
     now[0] = 1.0
     progress(Tally(None), row, "")
-    assert said.getvalue() == "\r\x1b[K1 s, 0 pings, 5 of 2 in a row, 1 of 3 instances"
+    assert said.getvalue() == "\r\x1b[K1 s, 0 pings, 5 in a row (2 needed), 1 of 3 instances"
 
 
 def test_what_a_server_says_can_not_colour_the_terminal() -> None:

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from petsage import contract
-from tests.client.runs import smoke_test
+from tests.client.runs import petsage, smoke_test
 from tests.client.servers import (
     Fleet,
     Instance,
@@ -203,6 +203,30 @@ def test_a_wrong_answer_ends_it_at_once_with_1(respond: Respond) -> None:
     assert (done.code, done.report["verdict"]) == (1, "wrong")
     assert done.report["elapsed_s"] < 5
     assert len(done.report["problems"]) == 1
+
+
+@pytest.mark.parametrize(
+    "respond",
+    [
+        constant(301, Location="https://app.example/system/smoke-test"),
+        constant(404, b"No such app", Content_Type="text/plain"),
+        own_not_found,
+    ],
+    ids=["http to https", "router's 404", "PetSage's own 404"],
+)
+def test_what_a_wrong_url_finds_is_said_to_tell_nothing_of_the_release(respond: Respond) -> None:
+    with serving(respond) as server:
+        done = petsage("smoke-test", server.url, "--wait", 0.6, "--expect-release", "v43")
+    told = " ".join(done.out.split())
+    assert (done.code, "Roll back" in told) == (1, False)
+    assert "This says nothing about the release; check the URL." in told
+    assert "what next Check the URL, and what stands" in told
+
+
+def test_a_wrong_answer_of_petsages_own_is_a_reason_to_roll_back() -> None:
+    with serving(spoiled(pong="another")) as server:
+        told = petsage("smoke-test", server.url).out
+    assert ("Roll back" in told, "check the URL" in told) == (True, False)
 
 
 def test_an_answer_that_something_compressed_is_said_to_be_so() -> None:

@@ -244,6 +244,18 @@ def test_what_people_read_shows_the_eight_releases_that_answered_most(form: str)
     assert "494 more" in text
 
 
+@pytest.mark.parametrize(
+    ("instances", "told"),
+    [(None, "2 of 2 in a row, 0 breaks"), (3, "4 in a row (2 needed), 1 of 3 instances, 0 breaks")],
+)
+def test_a_row_that_ran_on_for_the_instances_says_so(instances: int | None, told: str) -> None:
+    row = Row(None, 2, instances)
+    for _ in range(4 if instances else 2):
+        row.add(NEW)
+    run = Outcome("http://app.example", None, 0.0, Tally(None), row)
+    assert f"row        {told}\n" in as_text.render(run)
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_run_in_which_nothing_came_can_be_reported(form: str) -> None:
     nothing = Outcome("http://app.example", None, 0.0, Tally(None), Row(None, 3))
@@ -259,11 +271,19 @@ def test_a_run_in_which_nothing_came_can_be_reported(form: str) -> None:
         ("a.md", "markdown"),
         ("a.html", "html"),
         ("a.txt", "text"),
+        ("a.log", "text"),
+        ("a.htm", "html"),
+        ("a.b/step_summary_4711", "text"),
         ("report", "text"),
     ],
 )
 def test_the_files_ending_says_the_format(path: str, form: str) -> None:
     assert format_of(str(Path("/some/where", path))) == form
+
+
+def test_an_ending_that_stands_for_no_format_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"ends in none of \.txt .*\.json .*; name the format"):
+        format_of("report.pdf")
 
 
 def test_one_failure_class_a_word_as_the_design_lists_them() -> None:

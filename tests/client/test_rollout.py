@@ -13,10 +13,10 @@ import pytest
 
 from petsage.client.fact import Fact, Failure
 from petsage.client.interrupts import Interrupted
-from petsage.client.open_loop import Due
-from petsage.client.rollout import FIRST_LOOK_SECONDS, Plan, rollout
+from petsage.client.open_loop import Due, Ended
+from petsage.client.outcome import DeployRun, RolloutOutcome
+from petsage.client.rollout import FIRST_LOOK_SECONDS, Plan, Wait, rollout
 from petsage.client.rollout_findings import Budget
-from petsage.client.rollout_outcome import DeployRun, RolloutOutcome
 from petsage.client.verdict import ExitCode
 from tests.client.facts import NEW, OLD, PAGE, fact, lost
 
@@ -158,6 +158,14 @@ def test_where_no_other_release_was_seen_a_warning_says_so() -> None:
     assert [one for one in outcome.warnings if one.startswith("No switch was observed")]
 
 
+def test_where_a_switch_is_required_none_is_over_the_budget() -> None:
+    outcome = watched(lambda _: NEW, budget=Budget(require_switch=True))
+    assert outcome.exit_code is ExitCode.OVER_BUDGET
+    assert "Start the rollout before the deploy." in outcome.problems[0][1]
+    assert not [one for one in outcome.warnings if "switch" in one]
+    assert watched(switching(10), budget=Budget(require_switch=True)).exit_code == 0
+
+
 def test_a_slow_answer_from_the_old_release_breaks_the_row_that_overtook_it() -> None:
     began = time.monotonic()
 
@@ -263,6 +271,19 @@ def test_a_command_that_has_not_ended_at_the_deadline_is_stopped() -> None:
     assert "was stopped" in outcome.problems[0][1]
 
 
+@pytest.mark.parametrize(("code", "verdict"), [(0, ExitCode.OTHER_RELEASE), (3, 8)])
+def test_it_watches_on_after_the_command_no_longer_than_was_asked(code: int, verdict: int) -> None:
+    outcome = watched(lambda _: OLD, Command(code=code), deadline=30.0, after_command=0.5)
+    assert (outcome.exit_code, outcome.elapsed_s < 3) == (verdict, True)
+    assert "v43 did not answer within 0.5 s of the command's end;" in outcome.problems[0][1]
+
+
+def test_the_deadline_holds_also_where_it_comes_before_the_end_of_that() -> None:
+    outcome = watched(lambda _: OLD, Command(), deadline=2.0, after_command=30.0)
+    assert (outcome.exit_code, outcome.elapsed_s < 4) == (ExitCode.OTHER_RELEASE, True)
+    assert "within 2 s;" in outcome.problems[0][1]
+
+
 def test_where_the_service_never_answers_the_command_is_not_run() -> None:
     command = Command()
     outcome = watched(lambda _: lost(Failure.REFUSED), command, deadline=1.5)
@@ -270,17 +291,37 @@ def test_where_the_service_never_answers_the_command_is_not_run() -> None:
     assert not command.started
 
 
-def test_an_interrupt_leaves_what_was_seen_and_goes_on_to_the_command() -> None:
-    command = Command(seconds=60)
+def interrupting(name: str, when: Callable[[], bool]) -> Callable[[Wait], Wait]:
+    """Return what makes a wait one that the signal ends."""
 
-    def during(wait: Callable[[float], Any]) -> Callable[[float], Any]:
-        def interruptible(seconds: float) -> Any:
-            if command.started:
-                raise Interrupted("SIGHUP")
+    def during(wait: Wait) -> Wait:
+        def interruptible(seconds: float) -> Ended | None:
+            if when():
+                raise Interrupted(name)
             return wait(seconds)
 
         return interruptible
 
+    return during
+
+
+def test_an_interrupt_after_the_command_has_failed_names_it_too() -> None:
+    command = Command(code=3)
+
+    during = interrupting("SIGINT", lambda: command.ended)
+    plan = Plan("http://app.example", "v43", RATE, deadline=5.0)
+    outcome = rollout(plan, lambda _: OLD, deploy=command, during=during)
+    assert outcome.exit_code is ExitCode.INTERRUPTED
+    assert [told for _, told in outcome.problems] == [
+        "Interrupted by SIGINT.",
+        "The command 'deploy' failed with exit code 3.",
+    ]
+
+
+def test_an_interrupt_leaves_what_was_seen_and_goes_on_to_the_command() -> None:
+    command = Command(seconds=60)
+
+    during = interrupting("SIGHUP", lambda: command.started)
     plan = Plan("http://app.example", "v43", RATE, deadline=5.0)
     outcome = rollout(plan, lambda _: OLD, deploy=command, during=during)
     assert outcome.exit_code is ExitCode.INTERRUPTED

@@ -115,6 +115,26 @@ def test_a_command_that_fails_is_8(service: Running) -> None:
     assert "failed with exit code 3" in done.err
 
 
+def test_after_a_failed_command_ctrl_c_is_130_and_the_report_names_both(
+    service: Running, tmp_path: Path
+) -> None:
+    ended = Path(tmp_path, "ended")
+    process = started(service.url, "--", "sh", "-c", f"echo yes > {ended}; exit 3")
+    await_file(ended)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=15)
+    problems = json.loads(out)["problems"]
+    assert (process.returncode, problems[0]) == (130, "Interrupted by SIGINT.")
+    assert "'sh' failed with exit code 3" in problems[1]
+
+
+def test_the_watch_after_the_command_and_the_switch_can_be_asked_for(service: Running) -> None:
+    done = rollout(service.url, "--after-command", 5, "--require-switch", "--", "true")
+    assert (done.code, done.report["verdict"]) == (7, "over-budget")
+    assert "No switch was observed" in done.report["problems"][0]
+
+
 def test_a_command_that_a_signal_ends_has_a_shells_exit_code(service: Running) -> None:
     done = rollout(service.url, "--", "sh", "-c", "kill -9 $$")
     assert (done.code, done.report["command"]["exit_code"]) == (8, 137)
@@ -227,6 +247,28 @@ def test_a_second_ctrl_c_ends_it_at_once_and_kills_the_command(
     assert until_gone(pid)
 
 
+def test_what_was_under_way_while_petsage_was_suspended_is_no_failure_of_the_service() -> None:
+    def slow(request: Received, _: socket.socket) -> bytes:
+        time.sleep(0.4)
+        return Instance(release="v44")(request)
+
+    with serving(slow) as server:
+        process = started(
+            *(server.url, "--rate", 20, "--consecutive", 60),
+            *("--timeout", 1, "--max-latency", 1),
+        )
+        time.sleep(1.5)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(2.5)
+        process.send_signal(signal.SIGCONT)
+        out, _ = process.communicate(timeout=20)
+    report = json.loads(out)
+    assert (process.returncode, report["pings"]["failed"]) == (0, {}), report["problems"]
+    assert report["releases"]["v44"]["latency_ms"]["max"] < 1000
+    told = " ".join(report["warnings"])
+    assert "pings under way while this machine stood still count neither" in told
+
+
 def test_pings_that_hang_do_not_hold_up_the_end_of_an_interrupted_run() -> None:
     with serving(hangs) as server:
         process = started(server.url)
@@ -256,6 +298,9 @@ USAGE = {
     "a gap of no time": ["{url}", "--expect-release", "v43", "--max-gap", "0"],
     "an option of the smoke test": ["{url}", "--expect-release", "v43", "--logs", "-"],
     "a command that is not there": ["{url}", "--expect-release", "v43", "--", "/no/such"],
+    "watching on after no command": [
+        *("{url}", "--expect-release", "v43", "--after-command", "5"),
+    ],
     "an unwritable output": ["{url}", "--expect-release", "v43", "--output", "/nowhere/a.html"],
 }
 
@@ -349,6 +394,27 @@ def test_on_a_terminal_a_live_line_shows_who_answers_and_what_fails() -> None:
     assert any("v42 100 %" in line and "waiting for v43" in line for line in live)
     assert any("1 failed of" in line and "last: reset" in line and "█" in line for line in live)
     assert shown.endswith("\r\x1b[K")
+
+
+def test_while_it_watches_on_the_live_line_says_that_the_command_failed() -> None:
+    with serving(OLD) as server:
+        code, shown = on_a_terminal(
+            *("rollout", server.url, "--expect-release", "v43", "--rate", 50),
+            *("--after-command", 1, "--", "sh", "-c", "exit 3"),
+        )
+    assert code == 8
+    assert "watching on for v43 for up to 1 s" in shown
+    live = [line for line in shown.split("\r\x1b[K") if "the command failed (3)" in line]
+    assert len(live) > 3
+    assert all("waiting for v43" in line for line in live)
+
+
+def test_the_live_line_says_what_answers_under_a_wrong_url() -> None:
+    with serving(page) as server:
+        _, shown = on_a_terminal(
+            *("rollout", server.url, "--expect-release", "v43", "--rate", 50, "--deadline", 1)
+        )
+    assert "last: not PetSage (404)" in shown
 
 
 def test_the_commands_lines_stand_whole_above_the_live_line(service: Running) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from petsage.client.fact import Failure
+from petsage.client.fact import Fact, Failure
+from petsage.client.outcome import RolloutOutcome
 from petsage.client.reports import FORMATS, rendered
-from petsage.client.rollout_outcome import RolloutOutcome
 from petsage.client.verdict import ExitCode
-from tests.client.facts import lost
-from tests.client.rollouts import LOST, went
+from tests.client.facts import NEW, OLD, lost
+from tests.client.rollouts import LOST, START, went
 
 HOSTILE = "<script>alert(1)</script>&\"'"
 
@@ -178,6 +179,27 @@ def test_the_expected_release_is_blue_and_round_and_others_are_square() -> None:
     assert ".r1 { stroke: var(--r1); stroke-linecap: square; }" in page
     lanes = re.findall(r'<path class="lane (r\d)"[^>]*/><text[^>]*><title>([^<]*)', page)
     assert lanes[:2] == [("r0", "v43"), ("r1", "v42")]
+
+
+def between(*facts: Fact) -> RolloutOutcome:
+    """Return a rollout in which these pings came between the last old answer and the new one."""
+    outcome = went(0)
+    for number, one in enumerate((OLD, *facts, NEW)):
+        at = replace(one, due_at=START + number, latency_s=0.0)
+        outcome.record.add(at, float(number), at.release or "", new=one is NEW)
+    return outcome
+
+
+def test_the_band_and_the_switch_are_labelled_for_what_they_are() -> None:
+    assert "both answer, " in rendered(went(600, lost=0.0), "html")
+    for outcome, label, told in (
+        (between(lost(), lost()), ">nobody answers, 3.0 s<", "nobody for 3.00 s in between"),
+        (between(), ">the switch, 1.0 s<", "v43 first answered after 1.00 s, another last"),
+    ):
+        page = rendered(outcome, "html")
+        assert label in page
+        assert told in page
+        assert ("nobody" in page) is ("nobody" in label)
 
 
 def test_a_commit_that_was_asked_for_is_drawn_as_the_release_that_bears_it() -> None:

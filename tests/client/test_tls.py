@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
 import trustme
 
 from tests.client.runs import smoke_test
-from tests.client.servers import Instance, Received, serving
+from tests.client.servers import Instance, Received, http, serving
 
 PETSAGE = Instance()
 
@@ -76,3 +78,53 @@ def test_https_to_a_server_that_speaks_plain_http_is_3() -> None:
         done = smoke_test(url, "--wait", 1)
     assert done.code == 3
     assert set(done.report["pings"]["failed"]) == {"tls"}
+    assert "does not speak TLS; where it is plain HTTP, try http://." in done.report["problems"][0]
+
+
+def test_https_to_a_server_that_hangs_up_on_it_hints_at_http() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    connection.recv(65_536)
+                    connection.close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        done = smoke_test(url, "--wait", 1)
+        listener.shutdown(socket.SHUT_RDWR)
+    assert (done.code, list(done.report["pings"]["failed"])) == (3, ["reset"])
+    assert "Where that port speaks plain HTTP, try http://." in done.report["problems"][0]
+
+
+def test_http_to_a_server_that_speaks_tls_and_hangs_up_is_3(server_tls: ssl.SSLContext) -> None:
+    with serving(PETSAGE, tls=server_tls) as server:
+        done = smoke_test(server.url.replace("https:", "http:"), "--wait", 1)
+    assert done.code == 3
+    assert "Where that port speaks TLS, try https://." in done.report["problems"][0]
+
+
+# An alert that says "unexpected message" holds a line feed, and one "handshake failure" none.
+@pytest.mark.parametrize("told", [b"\x0a", b"\x28"], ids=["unexpected", "handshake"])
+def test_http_to_a_server_that_answers_with_a_tls_alert_is_3(told: bytes) -> None:
+    with serving(lambda *_: b"\x15\x03\x01\x00\x02\x02" + told) as server:
+        done = smoke_test(server.url, "--wait", 1)
+    assert (done.code, list(done.report["pings"]["failed"])) == (3, ["tls"])
+    assert "the server speaks TLS there; try https://" in done.report["problems"][0]
+
+
+REFUSALS_OF_PLAIN_HTTP = {
+    "nginx": b"<center>The plain HTTP request was sent to HTTPS port</center>",
+    "Go": b"Client sent an HTTP request to an HTTPS server.\n",
+    "Apache": b"Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+}
+
+
+@pytest.mark.parametrize("body", REFUSALS_OF_PLAIN_HTTP.values(), ids=REFUSALS_OF_PLAIN_HTTP.keys())
+def test_http_to_a_server_that_says_it_wants_tls_is_1_with_the_hint(body: bytes) -> None:
+    with serving(lambda *_: http(400, body, Content_Type="text/html")) as server:
+        done = smoke_test(server.url, "--wait", 1)
+    assert (done.code, list(done.report["pings"]["failed"])) == (1, ["not PetSage"])
+    assert "the server speaks TLS there: try https://" in done.report["problems"][0]

@@ -94,7 +94,7 @@ def test_the_demo_leaves_its_timeline(tmp_path: Path) -> None:
     rolling("demo", "--report", str(report))
     page = report.read_text()
     assert "v43 has taken over, and not one ping failed." in page
-    assert "the switch, " in page
+    assert "both answer, " in page
 
 
 def test_a_demo_that_is_told_to_end_leaves_nothing_running(tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json", "junit", "markdown", "html")
 _ENDINGS = {
+    "": "text",
+    ".txt": "text",
+    ".log": "text",
     ".json": "json",
     ".xml": "junit",
     ".md": "markdown",
@@ -24,8 +27,15 @@ _ENDINGS = {
 
 
 def format_of(path: str) -> str:
-    """Return the format that a file's name ends in, else text."""
-    return _ENDINGS.get(PurePath(path).suffix.lower(), "text")
+    """Return the format that a file's name stands for; none is text.
+
+    Raises ValueError with a sentence where it ends in something else.
+    """
+    ending = PurePath(path).suffix.lower()
+    if ending not in _ENDINGS:
+        known = " ".join(filter(None, _ENDINGS))
+        raise ValueError(f"{path!r} ends in none of {known}; name the format with --format")
+    return _ENDINGS[ending]
 
 
 def rendered(outcome: Outcome, form: str) -> str:

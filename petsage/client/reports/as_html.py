@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
-from petsage.client.outcome import Outcome
+from petsage.client.outcome import Outcome, RolloutOutcome
 from petsage.client.reports import summary
 from petsage.client.reports.timeline import STYLE, timeline
 from petsage.client.reports.timeline_table import tables
-from petsage.client.rollout_outcome import RolloutOutcome
 
 _STYLE = """
 :root { color-scheme: light dark; --good: #0b6e4f; --bad: #b3261e; --line: #8884; }

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from petsage.client.outcome import Outcome
+from petsage.client.outcome import Outcome, RolloutOutcome
 from petsage.client.reports.summary import instant
-from petsage.client.rollout_outcome import RolloutOutcome
 from petsage.client.tally import ReleaseCount
 
 VERSION = 1

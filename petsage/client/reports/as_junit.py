@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from petsage.client.outcome import Outcome
+from petsage.client.outcome import DeployRun, Outcome, RolloutOutcome
 from petsage.client.reports import as_text, summary
-from petsage.client.rollout_outcome import DeployRun, RolloutOutcome
 from petsage.client.verdict import ExitCode
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 
 from petsage.client.checks import printable
-from petsage.client.rollout_outcome import RolloutOutcome
+from petsage.client.outcome import RolloutOutcome
 from petsage.client.verdict import ExitCode
 
 # JSON has it whole.
 _MOST_OF_COMMAND = 500
-NEXT_STEPS = {
+_NEXT_STEPS = {
     ExitCode.OTHER_RELEASE: (
         "Look whether the deploy took: the old release still answers. A slow one needs --deadline."
     ),
@@ -26,22 +26,32 @@ NEXT_STEPS = {
 }
 
 
+def next_steps(outcome: RolloutOutcome) -> dict[ExitCode, str]:
+    """Return what to do about each code that means something else here than in a smoke test."""
+    if outcome.record.last_old is not None:
+        return _NEXT_STEPS
+    return _NEXT_STEPS | {
+        ExitCode.OVER_BUDGET: (
+            "Start the rollout before the deploy, while the old release answers; where pings "
+            "failed, look at the platform and at the way to it."
+        )
+    }
+
+
 def headline(outcome: RolloutOutcome) -> str:
     """Return the verdict as one sentence."""
     expected, failed = outcome.expected, sum(outcome.tally.failed.values())
-    seen = (
-        "has taken over" if outcome.record.last_old is not None else "answers: no switch was seen"
-    )
-    passed = f"{expected} {seen}, " + (
-        "within the budget." if failed else "and not one ping failed."
-    )
+    switched = outcome.record.last_old is not None
+    seen = f"{expected} has taken over" if switched else f"{expected} answers: no switch was seen"
     return {
-        ExitCode.PASSED: passed,
+        ExitCode.PASSED: f"{seen}, "
+        + ("within the budget." if failed else "and not one ping failed."),
         ExitCode.UNREACHABLE: "PetSage never answered.",
         ExitCode.COMMAND_FAILED: "The command that deploys failed.",
         ExitCode.OTHER_RELEASE: f"{expected} never answered.",
         ExitCode.MIXED: f"{expected} answers, but it has not taken over.",
-        ExitCode.OVER_BUDGET: f"{expected} has taken over, but the switch was noticed.",
+        ExitCode.OVER_BUDGET: f"{seen}, "
+        + ("but the switch was noticed." if switched else "and it is over its budget."),
         ExitCode.INTERRUPTED: "Interrupted before there was a verdict.",
     }[outcome.exit_code]
 
@@ -58,8 +68,8 @@ def figures(outcome: RolloutOutcome) -> list[tuple[str, str]]:
         told.append(f"another last after {record.last_old - outcome.started_at:.2f} s")
     if record.overlap_s:
         told.append(f"both answered for {record.overlap_s:.2f} s")
-    elif record.first_new is not None and record.last_old is not None:
-        told.append(f"nobody for {record.first_new - record.last_old:.2f} s in between")
+    if outcome.outage_s is not None:
+        told.append(f"nobody for {outcome.outage_s:.2f} s in between")
     if told:
         pairs.append(("switch", ", ".join(told)))
     if record.longest_gap_s is not None:

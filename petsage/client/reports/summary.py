@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
-from petsage.client.findings import counted
-from petsage.client.outcome import Outcome
+from petsage.client.findings import counted, misses_petsage, row_phrase
+from petsage.client.outcome import Outcome, RolloutOutcome
 from petsage.client.reports import rollout_summary
-from petsage.client.rollout_outcome import RolloutOutcome
 from petsage.client.tally import MOST_SHOWN
 from petsage.client.verdict import ExitCode
 
@@ -56,8 +55,13 @@ def next_step(outcome: Outcome, code: ExitCode | None = None) -> str:
     """Return what to do about a code, or about the exit code; nothing where all is well."""
     steps = NEXT_STEPS
     if isinstance(outcome, RolloutOutcome):
-        steps = NEXT_STEPS | rollout_summary.NEXT_STEPS
-    return steps[outcome.exit_code if code is None else code]
+        steps = NEXT_STEPS | rollout_summary.next_steps(outcome)
+    code = outcome.exit_code if code is None else code
+    tally = outcome.tally
+    found = tally.last_failure
+    if code is ExitCode.WRONG and found and not tally.ok and misses_petsage(found):
+        return "Check the URL, and what stands between you and the service."
+    return steps[code]
 
 
 def figures(outcome: Outcome) -> list[tuple[str, str]]:
@@ -87,7 +91,7 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
         pairs.append(("instances", _most(tally.instances)))
     if tally.workers:
         pairs.append(("workers", str(len(tally.workers))))
-    pairs.append(("row", f"{row.reached} of {row.needed} needed, {counted(row.breaks, 'break')}"))
+    pairs.append(("row", f"{row_phrase(row)}, {counted(row.breaks, 'break')}"))
     if outcome.refusals:
         good = sum(refusal.passed is True for refusal in outcome.refusals)
         pairs.append(("refusals", f"{good} of {len(outcome.refusals)} as they must be"))

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from html import escape
 
 from petsage.client.fact import Failure
-from petsage.client.rollout_outcome import RolloutOutcome
+from petsage.client.outcome import RolloutOutcome
 
 # Okabe and Ito's colours, which colour-blind people tell apart; failures have the text's own.
 # The expected release is round and blue; every other one is square, and has its own lane.
@@ -119,11 +119,15 @@ class _Picture:
         begin, end = sorted((record.first_new - started, record.last_old - started))
         x = self._x(begin)
         width = max(2, self._x(end) - x)
+        label = f"the switch, {end - begin:.1f} s"
+        if record.overlap_s:
+            label = f"both answer, {end - begin:.1f} s"
+        elif self._outcome.outage_s is not None:
+            label = f"nobody answers, {end - begin:.1f} s"
         anchor, at = ("start", x) if x < self._width * 0.6 else ("end", x + width)
         return (
             f'<rect class="band" x="{x}" y="{_TOP}" width="{width}" height="{_PLOT_HEIGHT}"/>'
-            f'<text x="{at}" y="{_TOP - 8}" text-anchor="{anchor}">the switch, '
-            f"{end - begin:.1f} s</text>"
+            f'<text x="{at}" y="{_TOP - 8}" text-anchor="{anchor}">{label}</text>'
         )
 
     def _grid(self) -> Iterable[str]:

@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
 
+from petsage.client.outcome import RolloutOutcome
 from petsage.client.reports.summary import instant, milliseconds
 from petsage.client.reports.timeline import names
-from petsage.client.rollout_outcome import RolloutOutcome
 
 _MOST_ROWS = 20
 _MOST_RELEASES = 4

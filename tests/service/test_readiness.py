@@ -52,6 +52,7 @@ def test_checks_run_side_by_side() -> None:
     assert set(statuses(readiness).values()) == {"ok"}
 
 
+@pytest.mark.alone
 def test_a_hung_check_costs_its_limit_once_and_the_next_probe_nothing(
     hung: threading.Event,
 ) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from tests.service.server.listening import echo, listening
 
+pytestmark = pytest.mark.alone
+
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\n"
 

@@ -303,6 +303,7 @@ def elapsed(code: str) -> float:
     return time.perf_counter() - began
 
 
+@pytest.mark.alone
 def test_it_starts_in_at_most_two_and_a_half_times_what_click_takes() -> None:
     version = "import sys; sys.argv = ['petsage', '--version']; from petsage.client.cli import main"
     pairs = [(elapsed(f"{version}; main()"), elapsed("import click")) for _ in range(9)]

@@ -15,6 +15,8 @@ from petsage.client.fact import Fact
 from petsage.client.open_loop import STALL_SECONDS, Due, Ended, OpenLoop
 from tests.client.facts import NEW
 
+pytestmark = pytest.mark.alone
+
 
 def driven(loop: OpenLoop, seconds: float) -> list[Ended]:
     """Drive the loop for so long, and return what has ended, as it ended."""

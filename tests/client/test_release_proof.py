@@ -52,7 +52,7 @@ def test_a_service_that_does_not_know_its_release_is_4_and_told_what_it_lacks() 
 def test_a_tenth_of_a_round_robin_fleet_old_is_5(ignores: bool) -> None:
     old = OLD.named(ignores_expect=ignores)
     with serving(Fleet(lambda number: NEW if number % 10 else old)) as server:
-        done = smoke_test(server.url, "--expect-release", "v43", "--wait", 2)
+        done = smoke_test(server.url, "--expect-release", "v43", "--wait", 3)
     assert (done.code, done.report["verdict"]) == (5, "mixed")
     assert done.report["row"]["breaks"] > 3
 

@@ -139,9 +139,9 @@ def test_a_slow_answer_is_over_the_budget_of_latency() -> None:
     ids=["refused", "a page", "old only", "never rightly", "mixed", "mixed with a page"],
 )
 def test_what_is_not_settled_at_the_deadline(pick: Callable[[int], Fact], code: ExitCode) -> None:
-    outcome = watched(pick, deadline=1.0)
+    outcome = watched(pick, deadline=0.5)
     assert outcome.exit_code is code
-    assert outcome.elapsed_s >= 1.0
+    assert outcome.elapsed_s >= 0.5
 
 
 def test_nothing_ends_it_early_not_even_a_redirect_or_a_wrong_pong() -> None:
@@ -198,6 +198,7 @@ def test_those_in_flight_are_awaited_and_may_break_the_row() -> None:
     assert [one for one in outcome.warnings if "no pings went out" in one]
 
 
+@pytest.mark.alone
 def test_a_hung_backend_ends_as_its_time_limit_says_and_delays_nobody() -> None:
     hung = threading.Event()
 

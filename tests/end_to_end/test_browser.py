@@ -15,6 +15,8 @@ REPORT_VIOLATIONS = """
       window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
 """
 NARROW, WIDE = 390, 1280
+# Long enough for a machine that runs other tests besides.
+expect.set_options(timeout=15_000)
 PATHS = ["/", "/docs", "/docs/", "/redoc"]
 
 

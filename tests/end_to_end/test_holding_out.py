@@ -12,6 +12,8 @@ from bench.hostile import KINDS, held
 from bench.traffic import Tally, for_seconds, get, steady
 from tests.running import running_service
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_probe_is_answered_while_hostile_connections_are_held(kind: str) -> None:

@@ -270,6 +270,7 @@ app.add_url_rule("/slow", view_func=lambda: (time.sleep(1), "slow")[1])
 """
 
 
+@pytest.mark.alone
 def test_a_check_that_hangs_for_ever_and_views_that_block_hold_up_nothing_else(
     tmp_path: Path,
 ) -> None:

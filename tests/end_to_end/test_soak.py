@@ -33,6 +33,7 @@ def entry(**figure: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.alone
 def test_others_are_held_to_the_same() -> None:
     # Not the sync worker: one connection stops it, for as long as it lasts.
     others = {name: run for name, run in besieged.peers().items() if "sync" not in name}

@@ -13,6 +13,8 @@ import pytest
 
 from tests.service.server.listening import echo, listening
 
+pytestmark = pytest.mark.alone
+
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\n"
 
@@ -172,7 +174,7 @@ def test_a_client_that_takes_its_answer_slowly_gets_it() -> None:
         start_response("200 OK", [])
         return [bytes(12_000_000)]
 
-    with listening(app, request_seconds=0.3) as server, socket.socket() as slow:
+    with listening(app, request_seconds=0.8) as server, socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         slow.connect(server.address)
         slow.sendall(GET)

@@ -21,6 +21,8 @@ from bench.traffic import Tally, exchange, for_seconds, get, post, steady
 from tests.running import ROOT, Service, environment, free_port, running_service
 from tests.service.server.listening import Client
 
+pytestmark = pytest.mark.alone
+
 CONFIG = "gunicorn --config python:petsage.service.server.gunicorn_conf"
 SLOW = f"{CONFIG} tests.service.server.apps:slow"
 PRINTS = f"{CONFIG} tests.service.server.apps:prints"
@@ -159,12 +161,15 @@ def test_a_view_that_hangs_for_ever_holds_up_the_end_no_longer_than_is_allowed()
 
 def test_sighup_under_load_loses_none_and_brings_new_workers() -> None:
     async def scenario(service: Service) -> Tally:
-        load = asyncio.create_task(steady(service.port, 200, for_seconds(6), post()))
+        done = asyncio.Event()
+        load = asyncio.create_task(steady(service.port, 200, done.is_set, post()))
         for _ in range(2):
             await asyncio.sleep(0.5)
             before = set(service.workers())
             service.process.send_signal(signal.SIGHUP)
             await asyncio.to_thread(wait_for, lambda: not before & set(service.workers()), 10)  # noqa: B023
+        await asyncio.sleep(0.5)
+        done.set()
         return await load
 
     with running_service() as service:

@@ -357,6 +357,7 @@ def test_a_large_answer_from_a_thread_waits_for_the_client() -> None:
         assert len(client.answer().body) == 200 * 65_536
 
 
+@pytest.mark.alone
 def test_a_view_that_blocks_holds_up_nobody_else() -> None:
     def app(environ: Any, start_response: Any) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/slow":

@@ -15,13 +15,13 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.wrappers import Response
 
 from bench.in_process import log_to_nowhere, microseconds_of
-from petsage.service import clock, lean
+from petsage.service import clock, lean, messages
 
 # What is set to what, for a service without the shortcut.
 SHORTCUTS: dict[str, list[tuple[Any, str, Any]]] = {
-    "an answer is JSON already, no schema dumps it": [(lean, "as_json", lambda value: value)],
-    "an answer is sent as it is": [(lean.LeanResponse, "__call__", Response.__call__)],
-    "a body is parsed without detours": [(lean.LeanParser, "use_args", FlaskParser.use_args)],
+    "an answer is JSON already, no schema dumps it": [(messages, "as_json", lambda value: value)],
+    "an answer is sent as it is": [(messages.LeanResponse, "__call__", Response.__call__)],
+    "a body is parsed without detours": [(messages.LeanParser, "use_args", FlaskParser.use_args)],
     "a path is found by one look-up": [
         (lean.LeanFlask, "create_url_adapter", Flask.create_url_adapter)
     ],

@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from petsage.service import errors, logs, openapi
 from petsage.service.docs.pages import pages_blueprint, welcome_blueprint
 from petsage.service.envelope import Envelope
-from petsage.service.lean import LeanFlask
+from petsage.service.lean import LeanFlask, never_blocks
 from petsage.service.precondition import require_expected
 from petsage.service.readiness import Readiness
 from petsage.service.routes import smoke_test_blueprint, system_blueprint
@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     app = LeanFlask("petsage.service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.before_request(lambda: require_expected(settings))
+    app.before_request(never_blocks(lambda: require_expected(settings)))
 
     api = openapi.StrictApi(app)
     api.register_blueprint(smoke_test_blueprint)
@@ -52,5 +52,5 @@ def create_app(settings: Settings | None = None) -> Flask:
     wsgi_app = Envelope(settings).wrap(app.wsgi_app)
     if hops := settings.trusted_proxies:
         wsgi_app = ProxyFix(wsgi_app, *[hops] * 5)  # for, proto, host, port and prefix
-    app.wsgi_app = wsgi_app  # type: ignore[method-assign, assignment]
+    app.serve_by(wsgi_app)
     return app

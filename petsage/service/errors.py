@@ -10,7 +10,8 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from petsage.contract import PROBLEM_MEDIA_TYPE, PROBLEMS
 from petsage.service.envelope import REQUEST_ID_KEY, request_id_of
-from petsage.service.lean import lean_response
+from petsage.service.lean import never_blocks
+from petsage.service.messages import LeanResponse
 from petsage.service.problems import DETAILS, OVER_THE_LIMIT, Problem, problem_body
 
 _CODES = {
@@ -28,11 +29,13 @@ def install(app: Flask) -> None:
     app.register_error_handler(HTTPException, answer_http_exception)
 
 
+@never_blocks
 def answer_problem(problem: Problem) -> Response:
     """Answer a problem that one of our own rooms raised."""
     return _response(problem.body(_request_id()), problem.status, problem.headers.items())
 
 
+@never_blocks
 def answer_http_exception(error: HTTPException) -> Response | HTTPException:
     """Answer an error that Flask or werkzeug raised, or a feature's `abort`."""
     status = error.code or 500
@@ -68,7 +71,7 @@ def _words_of_a_feature(error: HTTPException) -> str | None:
 
 
 def _response(body: bytes, status: int, headers: Iterable[tuple[str, str]]) -> Response:
-    response = lean_response(body, PROBLEM_MEDIA_TYPE, status)
+    response = LeanResponse.of(body, PROBLEM_MEDIA_TYPE, status)
     for name, value in headers:
         response.headers.add(name, value)
     return response

@@ -4,140 +4,66 @@ Every request is still routed, parsed, validated, stamped and logged. What each 
 is measured by `python -m bench.app_cost --savings`; what saves less than 2 % is left out.
 """
 
-from collections.abc import Callable, Iterable
-from functools import cached_property, wraps
-from inspect import CO_COROUTINE
-from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
-from flask import Flask, Request, Response
-from flask.globals import app_ctx, request_ctx
-from flask.sessions import NullSession, SessionInterface, SessionMixin
-from flask.signals import appcontext_tearing_down, request_tearing_down
-from marshmallow import Schema, ValidationError
-from webargs.flaskparser import FlaskParser
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import cached_property
+from inspect import CO_COROUTINE
+from itertools import chain
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flask import Flask, Request
+from flask.sessions import NullSession, SecureCookieSessionInterface
+from flask.signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    request_finished,
+    request_started,
+    request_tearing_down,
+)
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import MapAdapter, Rule
 
-from petsage.contract import JSON_MEDIA_TYPE
-from petsage.service.json_text import json_text
+from petsage.service.messages import LeanRequest
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+Marked = TypeVar("Marked", bound=Callable[..., Any])
 
 
-class LeanRequest(Request):
-    """A request that is taken apart when it is asked for a part, and not before."""
+def never_blocks(function: Marked) -> Marked:
+    """Mark a view, a hook or an error handler that waits for nothing.
 
-    def __init__(
-        self, environ: "WSGIEnvironment", populate_request: bool = True, shallow: bool = False
-    ) -> None:
-        # Not `super().__init__`: see `__getattr__`.
-        self.environ = environ
-        self.shallow = shallow
-        self.method = environ["REQUEST_METHOD"].upper()
-        if populate_request and not shallow:
-            environ["werkzeug.request"] = self
-
-    def __getattr__(self, name: str) -> Any:
-        """Have werkzeug take the request apart, the first time that something is missing."""
-        if "headers" not in vars(self):
-            super().__init__(self.environ, populate_request=False, shallow=self.shallow)
-            return getattr(self, name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    @cached_property
-    def max_content_length(self) -> int | None:  # type: ignore[override]
-        """Bytes that the body may have; a view may set it. Flask would look at it three times."""
-        limit: int | None = app_ctx.app.config["MAX_CONTENT_LENGTH"]
-        return limit
-
-    def close(self) -> None:
-        """Close the files of a form, if there are any."""
-        if "files" in vars(self):
-            super().close()
+    Where all that a request meets is marked so, the server serves it without a thread.
+    """
+    function.never_blocks = True  # type: ignore[attr-defined]
+    return function
 
 
-class LeanResponse(Response):
-    """An answer whose whole body and headers are known when it is made."""
+class LeanSessions(SecureCookieSessionInterface):
+    """Flask's own sessions where the app has a key for them, else none."""
 
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
-        """Send it as it is; werkzeug would look for a Location, a stream and a length first."""
-        start_response(self.status, self.headers.to_wsgi_list())
-        return () if environ["REQUEST_METHOD"] == "HEAD" else self.response  # type: ignore[return-value]
+    _none = NullSession()
 
-
-def as_json(value: object) -> LeanResponse:
-    """Answer 200 with a value that is JSON already: no schema has to make it so."""
-    return lean_response(json_text(value), JSON_MEDIA_TYPE)
-
-
-def lean_response(body: bytes, media_type: str, status: int | None = None) -> LeanResponse:
-    """Answer with a body of a media type."""
-    response = LeanResponse([body], status, content_type=media_type)
-    # Not as `headers=`: werkzeug would take a list of them for any of five types.
-    response.headers.add("Content-Length", str(len(body)))
-    return response
-
-
-class LeanParser(FlaskParser):
-    """Parses a body by its schema right away, where a view asks for nothing else."""
-
-    def use_args(
-        self, argmap: Any, req: Any = None, *, location: str | None = None, **options: Any
-    ) -> Callable[..., Any]:
-        """Return a decorator that hands the parsed arguments to a view."""
-        if location != "json" or req or options or not isinstance(argmap, Schema):
-            return super().use_args(argmap, req, location=location, **options)
-
-        def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
-            @wraps(view)
-            def parsing(*args: Any, **kwargs: Any) -> Any:
-                return view(*args, self._load(argmap), **kwargs)
-
-            return parsing
-
-        return decorator
-
-    def _load(self, schema: Schema) -> Any:
-        # The request itself, and not Flask's proxy, which looks it up at each attribute.
-        request = request_ctx.request
-        try:
-            return schema.load(self.load_json(request, schema))
-        except ValidationError as error:
-            error.messages = {"json": error.messages}
-            self.handle_error(error, request, schema, error_status_code=None, error_headers=None)
-
-
-class NoSession(SessionInterface):
-    """Sessions for an API that has none: one empty session that can't be written to."""
-
-    _session = NullSession()
-
-    def open_session(self, app: Flask, request: Request) -> SessionMixin:
-        """Return the empty session."""
-        del app, request
-        return self._session
-
-    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """Save nothing."""
+    def open_session(self, app: Flask, request: Request) -> Any:
+        """Return the session, or one that says that there is no key."""
+        return super().open_session(app, request) if app.secret_key else self._none
 
 
 class LeanAdapter(MapAdapter):
     """Finds a path without variables by one look-up; whatever else, as werkzeug does."""
 
-    def __init__(self, app: "LeanFlask", request: Request) -> None:
+    def __init__(self, app: LeanFlask, request: Request) -> None:
         environ = request.environ
-        path: str = environ.get("PATH_INFO", "")
-        if not path.isascii():
-            # PEP 3333 hands paths over as Latin-1.
-            path = path.encode("latin-1").decode(errors="replace")
+        path = _path_of(environ)
         # Not `bind_to_environ`: it encodes the host as IDNA for each request.
         super().__init__(
             app.url_map,
-            server_name=environ.get("HTTP_HOST") or environ["SERVER_NAME"],
+            server_name="",  # see below
             script_name=environ.get("SCRIPT_NAME") or "/",
             subdomain="",
             url_scheme=environ["wsgi.url_scheme"],
@@ -145,6 +71,7 @@ class LeanAdapter(MapAdapter):
             default_method=environ["REQUEST_METHOD"],
             query_args=environ.get("QUERY_STRING", ""),
         )
+        self._request = request
         self._rules = app.rules_without_variables
 
     def match(self, *args: Any, **kwargs: Any) -> Any:
@@ -157,12 +84,21 @@ class LeanAdapter(MapAdapter):
                 return rule, {}
         return super().match(*args, **kwargs)
 
+    @property
+    def server_name(self) -> str:
+        """The host of the request; only who builds a URL asks for it."""
+        return self._request.host.lower()
+
+    @server_name.setter
+    def server_name(self, _value: str) -> None: ...
+
 
 class LeanFlask(Flask):
-    """A Flask app for an API: no sessions, no redirects, quick routing."""
+    """A Flask app for an API: no redirects, quick routing, no thread where nothing blocks."""
 
     request_class = LeanRequest
-    session_interface = NoSession()
+    session_interface = LeanSessions()
+    _served_by: WSGIApplication | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -172,21 +108,43 @@ class LeanFlask(Flask):
         self.json.ensure_ascii = False  # type: ignore[attr-defined]
         self.json.sort_keys = False  # type: ignore[attr-defined]
 
+    def serve_by(self, wsgi_app: WSGIApplication) -> None:
+        """Put middleware around this app that waits for nothing, and rewrites no path."""
+        self.wsgi_app = self._served_by = wsgi_app  # type: ignore[method-assign, assignment]
+
     @cached_property
     def rules_without_variables(self) -> dict[tuple[str, str], Rule]:
-        """Each rule without variables, by method and path; Flask takes no rules while it serves."""
-        return {
-            (method, path): rule
-            for rule in self.url_map.iter_rules()
-            if not rule.arguments
-            for method in rule.methods or ()
-            for path in (rule.rule.rstrip("/"), rule.rule.rstrip("/") + "/")
-        }
+        """What werkzeug finds for each path without variables, and each method.
+
+        Flask takes no rules while it serves.
+        """
+        adapter = self.url_map.bind("")
+        found: dict[tuple[str, str], Rule] = {}
+        for rule in self.url_map.iter_rules():
+            path = rule.rule.rstrip("/")
+            for wanted in () if rule.arguments else (path or "/", f"{path}/"):
+                for method in rule.methods or ():
+                    # A redirect, a WebSocket, a rule that builds only: none is served as it is.
+                    with suppress(HTTPException):
+                        match, values = adapter.match(wanted, method, return_rule=True)
+                        if not values:
+                            found[method, wanted] = match
+        return found
+
+    @property
+    def _routes_by_path_alone(self) -> bool:
+        return (
+            self.config["TRUSTED_HOSTS"] is None
+            and self.config["SERVER_NAME"] is None
+            and not self.url_map.host_matching
+            and not self.url_map.default_subdomain
+            and not self.subdomain_matching
+        )
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return what matches the URL of a request."""
-        if request is None:
-            return super().create_url_adapter(None)
+        if request is None or not self._routes_by_path_alone:
+            return super().create_url_adapter(request)
         return LeanAdapter(self, request)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
@@ -215,21 +173,60 @@ class LeanFlask(Flask):
         if self.teardown_appcontext_funcs or appcontext_tearing_down.receivers:
             super().do_teardown_appcontext(*exc)
 
-    def never_blocks(self, environ: dict[str, Any]) -> bool:
+    def never_blocks(self, environ: WSGIEnvironment) -> bool:
         """Tell the server whether it may serve this request without a thread."""
-        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        if self.wsgi_app is not self._served_by or not self._nothing_blocks_before_a_view:
+            return False
+        method, path = environ["REQUEST_METHOD"], _path_of(environ)
         rule = self.rules_without_variables.get((method, path))
         if rule is None:
             try:
                 rule, _ = self.url_map.bind("").match(path, method, return_rule=True)
             except HTTPException:
-                return True  # 404 or 405: no view is called
+                return self._no_error_handler_blocks  # 404 or 405: no view is called
         return rule.endpoint in self._endpoints_that_never_block
 
     @cached_property
-    def _endpoints_that_never_block(self) -> frozenset[str]:
-        return frozenset(
-            endpoint
-            for endpoint, view in self.view_functions.items()
-            if getattr(view, "never_blocks", False)
+    def _nothing_blocks_before_a_view(self) -> bool:
+        registered: tuple[Mapping[Any, Iterable[object]], ...] = (
+            self.url_value_preprocessors,
+            self.before_request_funcs,
+            self.after_request_funcs,
+            self.teardown_request_funcs,
+            {None: self.teardown_appcontext_funcs},
         )
+        return (
+            self._routes_by_path_alone
+            and all(_all_marked(hooks) for of in registered for hooks in of.values())
+            and not any(signal.receivers for signal in _SIGNALS)
+        )
+
+    @cached_property
+    def _no_error_handler_blocks(self) -> bool:
+        of_the_app = self.error_handler_spec[None].values()
+        return _all_marked(chain.from_iterable(handlers.values() for handlers in of_the_app))
+
+    @cached_property
+    def _endpoints_that_never_block(self) -> frozenset[str]:
+        views = self.view_functions.items()
+        return frozenset(endpoint for endpoint, view in views if _all_marked([view]))
+
+
+_SIGNALS = (
+    appcontext_pushed,
+    request_started,
+    request_finished,
+    request_tearing_down,
+    appcontext_tearing_down,
+    appcontext_popped,
+)
+
+
+def _all_marked(functions: Iterable[object]) -> bool:
+    return all(getattr(function, "never_blocks", False) for function in functions)
+
+
+def _path_of(environ: WSGIEnvironment) -> str:
+    path: str = environ.get("PATH_INFO", "")
+    # PEP 3333 hands paths over as Latin-1.
+    return path if path.isascii() else path.encode("latin-1").decode(errors="replace")

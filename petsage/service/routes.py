@@ -18,7 +18,8 @@ from petsage.contract import (
     VERSION_PATH,
 )
 from petsage.service import diagnostics
-from petsage.service.lean import as_json
+from petsage.service.lean import never_blocks
+from petsage.service.messages import as_json
 from petsage.service.readiness import Readiness
 from petsage.service.schemas import (
     ApiHealthOut,
@@ -33,11 +34,7 @@ from petsage.service.schemas import (
     VersionOut,
 )
 from petsage.service.settings import Settings
-from petsage.service.strict_blueprint import (
-    StrictBlueprint,
-    never_blocks,
-    without_query,
-)
+from petsage.service.strict_blueprint import StrictBlueprint, without_query
 
 # The tag of these routes in the OpenAPI document.
 TAG = "System Health"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from functools import wraps
+from io import BytesIO
 from typing import Any, NoReturn, TypeVar
 
 from flask import Request, request
@@ -14,7 +15,8 @@ from werkzeug.wsgi import get_content_length
 from petsage.contract import JSON_MEDIA_TYPE
 from petsage.service import strict_json
 from petsage.service.errors import answer_http_exception, answer_problem
-from petsage.service.lean import LeanParser
+from petsage.service.lean import never_blocks as never_blocks
+from petsage.service.messages import LeanParser
 from petsage.service.problems import Problem, bounded
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -74,8 +76,9 @@ def _whole_body(req: Request) -> bytes:
 
 def _read_body(req: Request) -> bytes:
     limit = req.max_content_length
-    if limit is None or "wsgi.input_terminated" not in req.environ:
-        return req.get_data(cache=False)  # raises 413 and 400 by itself
+    if limit is None or "wsgi.input_terminated" not in req.environ or "stream" in vars(req):
+        # A hook may have read it already. It raises 413 and 400 by itself.
+        return req.get_data()
     # The server ends the stream where the body ends: it can be read without werkzeug's guards.
     length = get_content_length(req.environ)
     if length is not None and length > limit:
@@ -85,6 +88,8 @@ def _read_body(req: Request) -> bytes:
         raise RequestEntityTooLarge
     if length is not None and len(body) < length:
         raise ClientDisconnected
+    # Who reads it after this finds it whole, as with `get_data`.
+    req.environ["wsgi.input"] = BytesIO(body)
     return body
 
 
@@ -137,9 +142,3 @@ def without_query(view: View) -> View:
         return view(*args, **kwargs)
 
     return strict  # type: ignore[return-value]
-
-
-def never_blocks(view: View) -> View:
-    """Mark a view that waits for nothing: the server may call it without a thread."""
-    view.never_blocks = True  # type: ignore[attr-defined]
-    return view

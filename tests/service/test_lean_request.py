@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from itertools import combinations
 from typing import Any
@@ -18,7 +20,8 @@ from flask.signals import (
 )
 from werkzeug.test import EnvironBuilder
 
-from petsage.service.lean import LeanFlask, LeanRequest
+from petsage.service.lean import LeanFlask
+from petsage.service.messages import LeanRequest
 
 ENVIRONS = {
     "a body": {"method": "POST", "path": "/system/smoke-test", "json": {"ping": "é"}},
@@ -88,12 +91,52 @@ def test_a_part_that_no_request_has_is_an_attribute_error() -> None:
             lean.tail  # noqa: B018
 
 
+def test_a_part_that_a_hook_has_set_stays_as_it_was_set() -> None:
+    lean = LeanRequest(EnvironBuilder(query_string="a=1").get_environ())
+    lean.remote_addr = "192.0.2.7"
+    lean.path = "/rewritten"
+    assert lean.args["a"] == "1"
+    assert (lean.remote_addr, lean.path) == ("192.0.2.7", "/rewritten")
+
+
+def test_a_request_can_be_copied() -> None:
+    lean = LeanRequest(EnvironBuilder(path="/a").get_environ())
+    assert copy.copy(lean).path == lean.path == "/a"
+
+
+def test_a_request_of_one_s_own_kind_may_look_at_itself_before_it_is_made() -> None:
+    class Own(LeanRequest):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self.seen = hasattr(self, "path")
+            super().__init__(*args, **kwargs)
+
+    own = Own(EnvironBuilder(path="/a").get_environ())
+    assert (own.seen, own.path) == (False, "/a")
+
+
+def test_threads_that_share_a_request_all_find_its_parts() -> None:
+    for _ in range(50):
+        lean = LeanRequest(EnvironBuilder(path="/a").get_environ())
+        with ThreadPoolExecutor(8) as threads:
+            assert set(threads.map(lambda _, one=lean: one.remote_addr or one.path, range(8))) == {
+                "/a"
+            }
+
+
+def test_how_much_a_body_may_be_is_told_outside_of_an_app_too() -> None:
+    environ = EnvironBuilder(method="POST", data=b"body").get_environ()
+    assert LeanRequest(environ).max_content_length is None
+    assert LeanRequest(environ).get_data() == b"body"
+
+
 def test_a_view_may_change_how_much_its_body_may_be() -> None:
     app = LeanFlask("app")
     app.config["MAX_CONTENT_LENGTH"] = 3
 
     @app.post("/<int:limit>")
     def view(limit: int) -> str:
+        assert request.max_content_length == 3
+        request.max_content_length = None  # as the app has it
         assert request.max_content_length == 3
         request.max_content_length = limit
         return request.get_data(as_text=True)

@@ -1,21 +1,28 @@
 """strict_blueprint: on somebody else's Api it brings its strictness along."""
 
+from collections.abc import Callable
+
 import pytest
-from flask import Flask
+from flask import Flask, request
 from flask.testing import FlaskClient
 from flask_smorest import Api
 
+from petsage import create_app
 from petsage.service.routes import smoke_test_blueprint
 from tests.json_corpus import REFUSED
 
 
-@pytest.fixture
-def foreign() -> FlaskClient:
+def _foreign_app() -> Flask:
     app = Flask("somebody_elses")
     app.config |= {"API_TITLE": "Other", "API_VERSION": "1", "OPENAPI_VERSION": "3.1.0"}
     app.config["MAX_CONTENT_LENGTH"] = 100_000
     Api(app).register_blueprint(smoke_test_blueprint)
-    return app.test_client()
+    return app
+
+
+@pytest.fixture
+def foreign() -> FlaskClient:
+    return _foreign_app().test_client()
 
 
 def test_a_ping_is_echoed_there_too(foreign: FlaskClient) -> None:
@@ -63,3 +70,31 @@ def test_a_prefix_of_the_foreign_app_goes_before_its_routes() -> None:
     Api(app).register_blueprint(smoke_test_blueprint, url_prefix="/diagnostics")
     answer = app.test_client().post("/diagnostics/system/smoke-test", json={"ping": "a"})
     assert answer.json["pong"] == "a"
+
+
+@pytest.mark.parametrize("terminated", [False, True], ids=["any server", "a server that ends it"])
+@pytest.mark.parametrize("make", [create_app, _foreign_app], ids=["ours", "foreign"])
+def test_hooks_before_and_after_the_view_read_the_body_too(
+    make: Callable[[], Flask], terminated: bool
+) -> None:
+    app, body = make(), b'{"ping":"a"}'
+    read: list[bytes] = []
+    app.after_request(lambda answer: read.append(request.get_data()) or answer)
+
+    def ask() -> int:
+        answer = app.test_client().post(
+            "/system/smoke-test",
+            data=body,
+            content_type="application/json",
+            environ_overrides={"wsgi.input_terminated": True} if terminated else {},
+        )
+        return answer.status_code
+
+    assert ask() == 200
+    app = make()
+    app.before_request(lambda: read.append(request.get_data()))
+    assert ask() == 200
+    app = make()
+    app.before_request(lambda: read.append(request.get_data(cache=True, as_text=True).encode()))
+    app.after_request(lambda answer: read.append(request.stream.read()) or answer)
+    assert (ask(), read) == (200, [body, body, body, b""])

@@ -10,6 +10,8 @@ from io import BytesIO
 from threading import Event
 from typing import TYPE_CHECKING
 
+from werkzeug.exceptions import RequestEntityTooLarge
+
 from petsage.service.server.answer import Answer
 
 if TYPE_CHECKING:
@@ -37,11 +39,12 @@ def answer_at_once(
     answer = Answer(transport.write, date=date, keep_alive=keep_alive, at_once=True)
     try:
         answer.run(app, environ)
-    except Exception:
-        log.exception("The app failed.")
+    except Exception as fault:
+        app = _problem_of(fault, service)
         if answer.begun:
             return False
-        return _answer_fault(service, environ, transport, date=date, keep_alive=keep_alive)
+        answer = Answer(transport.write, date=date, keep_alive=keep_alive, at_once=True)
+        answer.run(app, environ)
     return answer.keep_alive
 
 
@@ -66,17 +69,13 @@ def answer_refusal(
     answer_at_once(service, app, environ, transport, date=date, keep_alive=False)
 
 
-def _answer_fault(
-    service: Service,
-    environ: Environ,
-    transport: asyncio.WriteTransport,
-    *,
-    date: str,
-    keep_alive: bool,
-) -> bool:
-    answer = Answer(transport.write, date=date, keep_alive=keep_alive, at_once=True)
-    answer.run(service.problem("internal-error", "The server failed to answer this."), environ)
-    return answer.keep_alive
+def _problem_of(fault: Exception, service: Service) -> WSGIApplication:
+    """Return what answers in the stead of an app that has failed."""
+    if isinstance(fault, RequestEntityTooLarge):
+        # An app that knows nothing of werkzeug has read what was not received.
+        return service.problem("body-too-large", str(fault.description))
+    log.error("The app failed.", exc_info=fault)
+    return service.problem("internal-error", "The server failed to answer this.")
 
 
 class ThreadedAnswer:
@@ -119,10 +118,10 @@ class ThreadedAnswer:
             answer.run(self._service.app, environ)
         except _ClientGoneError:
             return
-        except Exception:
-            log.exception("The app failed.")
+        except Exception as fault:
+            app = _problem_of(fault, self._service)
             if not answer.begun:
-                self._loop.call_soon_threadsafe(self._fail, environ, date, keep_alive)
+                self._loop.call_soon_threadsafe(self._fail, app, environ, date, keep_alive)
                 return
             # An answer that was cut short must not look whole, nor be followed by another.
             self._loop.call_soon_threadsafe(self._transport.abort)
@@ -142,13 +141,11 @@ class ThreadedAnswer:
         if self._writable or self._transport.is_closing():
             self._room.set()
 
-    def _fail(self, environ: Environ, date: str, keep_alive: bool) -> None:
+    def _fail(self, app: WSGIApplication, environ: Environ, date: str, keep_alive: bool) -> None:
         if not self._transport.is_closing():
-            self._done(
-                _answer_fault(
-                    self._service, environ, self._transport, date=date, keep_alive=keep_alive
-                )
-            )
+            answer = Answer(self._transport.write, date=date, keep_alive=keep_alive, at_once=True)
+            answer.run(app, environ)
+            self._done(answer.keep_alive)
 
 
 class _ClientGoneError(Exception):

@@ -5,6 +5,12 @@ It knows no socket. The chunks are read here and not by gunicorn_h1c, whose size
 """
 
 import re
+from io import RawIOBase
+from typing import NoReturn
+
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from petsage.service.problems import OVER_THE_LIMIT
 
 # Framing that a body of chunks may have for each byte of data, and on top of that: a chunk of
 # one byte takes five. What exceeds it is a way of keeping the server busy.
@@ -18,6 +24,26 @@ _TRAILER_LINE = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1
 
 class BrokenBodyError(ValueError):
     """The chunks of a body break the rules of RFC 9112, section 7.1."""
+
+
+class UnreceivedBody(RawIOBase):
+    """The input of a request whose body is larger than what is received: it can't be read.
+
+    An app that knows the limit refuses such a request by its length; no other may take a body that
+    was thrown away for one that is empty.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def readable(self) -> bool:
+        """Say that somebody may try."""
+        return True
+
+    def readinto(self, _buffer: object) -> NoReturn:
+        """Raise what Flask answers with a 413."""
+        raise RequestEntityTooLarge(OVER_THE_LIMIT.format(limit=self._limit))
 
 
 class MeasuredBody:

@@ -9,8 +9,7 @@ import asyncio
 import enum
 import math
 from functools import partial
-from io import BytesIO
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from petsage.service.problems import DETAILS
 from petsage.service.server.answering import ThreadedAnswer, answer_at_once, answer_refusal
@@ -169,9 +168,9 @@ class Connection(asyncio.Protocol):
 
     # Answering.
 
-    def _answer(self, request: Request, body: bytes) -> None:
+    def _answer(self, request: Request, body: BinaryIO) -> None:
         environ = request.environ
-        environ["wsgi.input"] = BytesIO(body)
+        environ["wsgi.input"] = body
         connections, service = self._connections, self._service
         connections.renew(self)
         over = (connections.draining or self._ended) and not self._reader.input

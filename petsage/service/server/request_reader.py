@@ -6,10 +6,11 @@ It knows no socket and no time.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from petsage.service.problems import DETAILS
-from petsage.service.server.body import BrokenBodyError, ChunkedBody, MeasuredBody
+from petsage.service.server.body import BrokenBodyError, ChunkedBody, MeasuredBody, UnreceivedBody
 from petsage.service.server.head import RefusedError
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ class RequestReader:
         """Take in more of the input."""
         self.input = self.input + data if self.input else data
 
-    def next(self) -> tuple[Request, bytes] | None:
+    def next(self) -> tuple[Request, BinaryIO] | None:
         """Return the next request with its body once it is whole, None before.
 
-        A body that is announced larger than allowed is left out, one in chunks cut a byte past
-        the limit: both requests are the last of their connection. Raises RefusedError.
+        A body larger than allowed is not received, and can't be read: its request is the last of
+        the connection. Raises RefusedError.
         """
         if self._body is not None:
             return self._read_body(self._body)
@@ -71,12 +72,11 @@ class RequestReader:
             return self._begin_body(request, ChunkedBody(self._body_bytes), data[end:])
         if length > self._body_bytes:
             self.input = b""
-            request.keep_alive = False
-            return request, b""
+            return self._unreceived(request)
         if len(data) - end < length:
             return self._begin_body(request, MeasuredBody(length), data[end:])
         self.input = data[end + length :]
-        return request, data[end : end + length]
+        return request, BytesIO(data[end : end + length])
 
     def wants_continue(self) -> bool:
         """Tell whether the client waits for a 100 before it sends the body; once at most."""
@@ -97,7 +97,7 @@ class RequestReader:
 
     def _begin_body(
         self, request: Request, body: MeasuredBody | ChunkedBody, beginning: bytes
-    ) -> tuple[Request, bytes] | None:
+    ) -> tuple[Request, BinaryIO] | None:
         self._request, self._body, self.input = request, body, beginning
         if not beginning:
             return None
@@ -105,7 +105,11 @@ class RequestReader:
         request.expects_continue = False
         return self._read_body(body)
 
-    def _read_body(self, body: MeasuredBody | ChunkedBody) -> tuple[Request, bytes] | None:
+    def _unreceived(self, request: Request) -> tuple[Request, BinaryIO]:
+        request.keep_alive = False
+        return request, cast(BinaryIO, UnreceivedBody(self._body_bytes))
+
+    def _read_body(self, body: MeasuredBody | ChunkedBody) -> tuple[Request, BinaryIO] | None:
         request = self._request
         if request is None:
             raise AssertionError("a body without its head")
@@ -121,5 +125,6 @@ class RequestReader:
         if isinstance(body, ChunkedBody):
             # The coding is gone, so the environ says what any app understands.
             request.environ["CONTENT_LENGTH"] = str(len(body.data))
-            request.keep_alive = request.keep_alive and not body.too_large
-        return request, bytes(body.data)
+            if body.too_large:
+                return self._unreceived(request)
+        return request, BytesIO(body.data)

@@ -11,8 +11,9 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from flask import Flask, request
 
-from tests.service.server.listening import Answer, echo, listening
+from tests.service.server.listening import BODY_BYTES, Answer, echo, listening
 
 TEXT = ("Content-Type", "text/plain")
 
@@ -383,3 +384,50 @@ def test_a_view_that_blocks_holds_up_nobody_else() -> None:
         for client in clients:
             assert client.answer().body == b"/slow"
             assert client.answer().body == b"/fast"
+
+
+def reads(environ: Any, start_response: Any) -> Iterable[bytes]:
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", [TEXT])
+    return [b"%d" % len(body)]
+
+
+def reads_lines(environ: Any, start_response: Any) -> Iterable[bytes]:
+    body = list(environ["wsgi.input"])
+    start_response("200 OK", [TEXT])
+    return [b"%d" % len(body)]
+
+
+own = Flask("own")
+
+
+@own.post("/x")
+def upload() -> dict[str, int]:
+    return {name: len(file.read()) for name, file in request.files.items()}
+
+
+LARGE = b"x" * (BODY_BYTES + 1)
+FORM = (
+    b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n%b\r\n--b--\r\n' % LARGE
+)
+TOO_LARGE = {
+    "announced": b"Content-Length: %d\r\n\r\n%b" % (len(FORM), FORM),
+    "in chunks": b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(FORM), FORM),
+}
+
+
+@pytest.mark.parametrize("body", TOO_LARGE.values(), ids=TOO_LARGE)
+@pytest.mark.parametrize("app", [reads, reads_lines, own], ids=["reads", "lines", "Flask"])
+def test_a_body_too_large_to_be_received_is_never_taken_for_an_empty_one(
+    app: Any, body: bytes, never_blocks: Any
+) -> None:
+    head = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    answer, kept = ask(app, never_blocks, head + body)
+    assert (answer.status, kept) == (413, False)
+    assert f"{BODY_BYTES:,}".encode() in answer.body
+
+
+def test_an_app_that_reads_no_body_answers_whatever_its_size(never_blocks: Any) -> None:
+    request = b"POST /x HTTP/1.1\r\nHost: a\r\n" + TOO_LARGE["announced"]
+    answer, kept = ask(writes, never_blocks, request)
+    assert (answer.status, kept) == (200, False)

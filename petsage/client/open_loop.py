@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from petsage.client.crew import Crew
@@ -35,17 +35,11 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A ping that has come to its end: how late it went out, in seconds, and what it found.
-
-    `ended_at` is a time.monotonic() value. A `doubtful` one was under way while this machine stood
-    still: how long it took, and that it failed, says nothing of the service.
-    """
+    """A ping that has come to its end: how late it went out, in seconds, and what it found."""
 
     due: Due
     late_s: float
     fact: Fact
-    ended_at: float
-    doubtful: bool = False
 
 
 Send = Callable[[Due], Fact]
@@ -64,9 +58,6 @@ class OpenLoop:
         self._first_due = time.monotonic()
         self._intervals = 0
         self._paused = False
-        # When the loop was last seen to run; when it last began to stand still, and what was sent.
-        self._ran_at = time.monotonic()
-        self._stall_began, self._sent_before = math.inf, 0
         self.sent = 0
         self.received = 0
         self.paused_s = 0.0
@@ -84,7 +75,7 @@ class OpenLoop:
 
     def send_due(self, *, control: bool = False) -> None:
         """Send what is due by now; after a stall that was held up for long, go on from now."""
-        now = self._runs()
+        now = time.monotonic()
         if now - self.next_due > STALL_SECONDS:
             self.resume()
         while self.next_due <= now:
@@ -101,18 +92,10 @@ class OpenLoop:
         self._intervals += math.ceil(behind / self._interval)
         self._paused = True
 
-    def _runs(self, waited: float = 0.0) -> float:
-        """Note that the loop runs, and whether it stood still beyond what it `waited` for."""
-        now = time.monotonic()
-        if now - self._ran_at > waited + STALL_SECONDS:
-            self._stall_began, self._sent_before = self._ran_at, self.sent
-        self._ran_at = now
-        return now
-
     def _run(self, due: Due) -> None:
         late_s = time.monotonic() - due.at
         try:
-            self._ended.put(Ended(due, late_s, self._send(due), time.monotonic()))
+            self._ended.put(Ended(due, late_s, self._send(due)))
         except Exception as fault:
             self._ended.put(fault)
 
@@ -121,19 +104,13 @@ class OpenLoop:
 
         An error that `send` has raised is raised here.
         """
-        seconds = max(0.0, seconds)
-        self._runs()
         try:
-            ended = self._ended.get(timeout=seconds)
+            ended = self._ended.get(timeout=max(0.0, seconds))
         except Empty:
             return None
-        finally:
-            self._runs(seconds)
         if isinstance(ended, Exception):
             raise ended
         self.received += 1
-        if ended.due.number < self._sent_before and ended.ended_at > self._stall_began:
-            ended = replace(ended, doubtful=True)
         self._early[ended.due.number] = ended
         return ended
 

@@ -89,7 +89,6 @@ class _Watch:
         self._row_from = math.inf if deploy else None
         self.last: Fact | None = None
         self.most_late_s = 0.0
-        self.doubtful = 0
         self._end = time.monotonic() + plan.deadline
         # What bounds the watch, in words.
         self.within = f"within {plan.deadline:g} s"
@@ -121,10 +120,7 @@ class _Watch:
 
     def _take(self, ended: Ended | None) -> None:
         if ended is not None:
-            if ended.doubtful:
-                self.doubtful += 1
-            else:
-                self._count(ended)
+            self._count(ended)
             for one in self._loop.in_turn():
                 self._feed(one)
         self._outcome.in_flight = self._loop.in_flight
@@ -157,8 +153,6 @@ class _Watch:
     def _feed(self, ended: Ended) -> None:
         """Take in by due time what depends on it: the row and the gap."""
         fact, due, outcome = ended.fact, ended.due, self._outcome
-        if ended.doubtful and fact.failure is not None:
-            return
         if self._row_from is not None and due.at >= self._row_from:
             # Before, the deploy may have had the old instances out of rotation.
             outcome.row.begin_anew()
@@ -222,11 +216,7 @@ def rollout(
     )
     outcome.problems += findings.budget_problems(outcome, plan.budget)
     outcome.warnings += findings.warnings(
-        outcome,
-        plan.budget,
-        most_late_s=watch.most_late_s,
-        paused_s=loop.paused_s,
-        doubtful=watch.doubtful,
+        outcome, plan.budget, most_late_s=watch.most_late_s, paused_s=loop.paused_s
     )
     outcome.elapsed_s = time.monotonic() - started
     return outcome

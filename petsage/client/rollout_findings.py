@@ -106,7 +106,7 @@ def _no_switch(outcome: RolloutOutcome) -> bool:
 
 
 def warnings(
-    outcome: RolloutOutcome, budget: Budget, *, most_late_s: float, paused_s: float, doubtful: int
+    outcome: RolloutOutcome, budget: Budget, *, most_late_s: float, paused_s: float
 ) -> Iterable[str]:
     """Yield what is odd but fails nothing, and where the watch itself was not what it should be."""
     if not budget.require_switch and _no_switch(outcome):
@@ -121,11 +121,6 @@ def warnings(
         yield (
             f"For {paused_s:.1f} s altogether no pings went out, because this machine stood still "
             "or late answers were awaited; no gap is measured over that time."
-        )
-    if doubtful:
-        yield (
-            f"{counted(doubtful, 'ping')} under way while this machine stood still "
-            f"{'counts' if doubtful == 1 else 'count'} neither as a success nor as a failure."
         )
     if outcome.in_flight:
         hanging = counted(outcome.in_flight, "ping")

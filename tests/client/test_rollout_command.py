@@ -247,28 +247,6 @@ def test_a_second_ctrl_c_ends_it_at_once_and_kills_the_command(
     assert until_gone(pid)
 
 
-def test_what_was_under_way_while_petsage_was_suspended_is_no_failure_of_the_service() -> None:
-    def slow(request: Received, _: socket.socket) -> bytes:
-        time.sleep(0.4)
-        return Instance(release="v44")(request)
-
-    with serving(slow) as server:
-        process = started(
-            *(server.url, "--rate", 20, "--consecutive", 60),
-            *("--timeout", 1, "--max-latency", 1),
-        )
-        time.sleep(1.5)
-        process.send_signal(signal.SIGSTOP)
-        time.sleep(2.5)
-        process.send_signal(signal.SIGCONT)
-        out, _ = process.communicate(timeout=20)
-    report = json.loads(out)
-    assert (process.returncode, report["pings"]["failed"]) == (0, {}), report["problems"]
-    assert report["releases"]["v44"]["latency_ms"]["max"] < 1000
-    told = " ".join(report["warnings"])
-    assert "pings under way while this machine stood still count neither" in told
-
-
 def test_pings_that_hang_do_not_hold_up_the_end_of_an_interrupted_run() -> None:
     with serving(hangs) as server:
         process = started(server.url)

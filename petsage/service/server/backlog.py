@@ -5,11 +5,15 @@ told to take nothing new, and then the queue is emptied.
 """
 
 import ctypes
+import os
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 
-# asm-generic/socket.h; the socket module has no name for it.
+# asm-generic/socket.h; the socket module has no name for them.
 _SO_ATTACH_FILTER = 26
+_SO_DETACH_FILTER = 27
 
 
 class _Instruction(ctypes.Structure):
@@ -50,3 +54,34 @@ def refuse_new_connections(listener: socket.socket) -> None:
     program = _Program(len(_DROP_SYN), _DROP_SYN)
     with suppress(OSError):
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, bytes(program))
+
+
+def accept_new_connections(listener: socket.socket) -> None:
+    """Undo `refuse_new_connections`, for a listener that was stopped and is used again."""
+    with suppress(OSError):
+        listener.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+
+
+def is_held_by(pid: int, listeners: Iterable[socket.socket]) -> bool:
+    """Tell whether a process has one of these sockets open; yes where it can't be seen."""
+    inodes = {f"socket:[{os.fstat(one.fileno()).st_ino}]" for one in listeners}
+    try:
+        links = list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return True
+    for link in links:
+        with suppress(OSError):
+            if str(link.readlink()) in inodes:
+                return True
+    return False
+
+
+def has_successor(master: int) -> bool:
+    """Tell whether a gunicorn was started, by SIGUSR2, to follow this one on the same sockets."""
+    # It is told whom it follows.
+    told = f"GUNICORN_PID={master}".encode()
+    for process in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if told in process.read_bytes().split(b"\0"):
+                return True
+    return False

@@ -64,11 +64,10 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         # A listener of `::` sees IPv4 as a part of IPv6 (RFC 4291, section 2.5.5.2).
-        remote = (
-            {"REMOTE_ADDR": peer[0].removeprefix("::ffff:"), "REMOTE_PORT": str(peer[1])}
-            if peer
-            else {}
-        )
+        remote = {}
+        if peer:
+            host = peer[0].removeprefix("::ffff:") if "." in peer[0] else peer[0]
+            remote = {"REMOTE_ADDR": host, "REMOTE_PORT": str(peer[1])}
         self._base = self._service.base_environ | remote
         self._reader = RequestReader(self._service.heads, self._base, self._service.body_bytes)
         self._connections.add(self)
@@ -173,7 +172,7 @@ class Connection(asyncio.Protocol):
         environ["wsgi.input"] = body
         connections, service = self._connections, self._service
         connections.renew(self)
-        over = (connections.draining or self._ended) and not self._reader.input
+        over = (connections.draining or self._ended) and not self._reader.has_begun
         keep_alive = request.keep_alive and not over
         if service.never_blocks(environ):
             keep_alive = answer_at_once(
@@ -192,7 +191,7 @@ class Connection(asyncio.Protocol):
         self._threaded = None
         if self._transport.is_closing():
             return
-        over = (self._connections.draining or self._ended) and not self._reader.input
+        over = (self._connections.draining or self._ended) and not self._reader.has_begun
         if not keep_alive or over:
             self._end()
             return

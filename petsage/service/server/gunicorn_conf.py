@@ -52,9 +52,15 @@ logger_class = GunicornLogger
 
 
 def on_starting(server: Any) -> None:
-    """See that the port is free. Sockets that are handed over (systemd, SIGUSR2) are bound."""
-    if not {"LISTEN_FDS", "GUNICORN_FD"} & os.environ.keys():
-        require_free(server.cfg.address)
+    """See that the port is free. Sockets that are handed over (SIGUSR2, systemd) are bound."""
+    if "GUNICORN_FD" in os.environ or os.environ.get("LISTEN_PID") == str(os.getpid()):
+        return
+    require_free(server.cfg.address, reuse_port=server.cfg.reuse_port)
+
+
+def pre_fork(server: Any, worker: PetSageWorker) -> None:
+    """Tell a worker whether its sockets are somebody else's, who may use them after its end."""
+    worker.sockets_are_lent = server.systemd or server.master_pid != 0
 
 
 # gunicorn's lines are records like any other, under the one level of the log.

@@ -45,7 +45,7 @@ class RequestReader:
     @property
     def has_begun(self) -> bool:
         """Whether anything of the next request is there: what may be an empty line is nothing."""
-        return self._request is not None or self.input not in (b"", b"\r")
+        return self._request is not None or bool(self.input.strip(b"\r\n"))
 
     def feed(self, data: bytes) -> None:
         """Take in more of the input."""

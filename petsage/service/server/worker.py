@@ -13,7 +13,6 @@ import socket
 import sys
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 import uvloop
@@ -21,7 +20,12 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from petsage.service.envelope import Envelope
-from petsage.service.server.backlog import refuse_new_connections
+from petsage.service.server.backlog import (
+    accept_new_connections,
+    has_successor,
+    is_held_by,
+    refuse_new_connections,
+)
 from petsage.service.server.connection import Connection
 from petsage.service.server.connections import TICK_SECONDS, Connections, Limits, Service
 from petsage.service.server.errors_stream import ErrorsStream
@@ -57,6 +61,8 @@ class PetSageWorker(Worker):  # type: ignore[misc]
     """
 
     settings: ClassVar[Settings]
+    # Set before the fork: systemd has these sockets too, or the gunicorn before this one.
+    sockets_are_lent = False
     _quitting = False
 
     @classmethod
@@ -112,6 +118,8 @@ class PetSageWorker(Worker):  # type: ignore[misc]
     async def _serve(self) -> None:
         limits = SERVING(idle=self.cfg.keepalive)
         connections = Connections(self.loop, limits, self._most_connections())
+        for one in self.sockets:
+            accept_new_connections(one.sock)
         servers = [
             server for one in self.sockets for server in await self._listen(one.sock, connections)
         ]
@@ -193,10 +201,13 @@ class PetSageWorker(Worker):  # type: ignore[misc]
     async def _take_last_connections(self, connections: Connections) -> None:
         """Take in what the kernel has accepted already, so that closing loses nothing.
 
-        Only where this service ends: while the master listens on, so do other workers.
+        Only where this service ends: while the master listens on, so do other workers, and a
+        socket that was handed over, to this service or by it, serves somebody else on.
         """
+        if self.sockets_are_lent or has_successor(self.ppid):
+            return
         ends = self.loop.time() + MASTER_CLOSES_SECONDS
-        while _is_held_by(self.ppid, self.sockets):
+        while is_held_by(self.ppid, [one.sock for one in self.sockets]):
             if self.loop.time() > ends:
                 return
             await asyncio.sleep(0.005)
@@ -229,18 +240,4 @@ def base_environ(listener: socket.socket) -> dict[str, Any]:
 
 
 def _always_false(_environ: dict[str, Any]) -> bool:
-    return False
-
-
-def _is_held_by(pid: int, listeners: list[Any]) -> bool:
-    """Tell whether a process has one of these sockets open; yes where it can't be seen."""
-    inodes = {f"socket:[{os.fstat(one.sock.fileno()).st_ino}]" for one in listeners}
-    try:
-        links = list(Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:
-        return True
-    for link in links:
-        with suppress(OSError):
-            if str(link.readlink()) in inodes:
-                return True
     return False

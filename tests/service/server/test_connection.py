@@ -319,3 +319,12 @@ def test_a_fault_of_the_server_ends_one_connection_and_no_other(
         other.send(GET * 3)
         assert [other.answer().status for _ in range(3)] == [200] * 3
     assert "A connection failed." in caplog.text
+
+
+@pytest.mark.parametrize("rest", [b"\r", b"\r\n", b"\r\n\r\n\r"])
+def test_empty_lines_and_the_end_after_an_answer_are_no_request(rest: bytes) -> None:
+    with listening(request_seconds=5) as server, server.connect() as client:
+        client.send(GET + rest)
+        assert client.answer().status == 200
+        client.end()
+        assert client.rest() == b""

@@ -127,3 +127,9 @@ KNOWN_FAULTS = {
 def test_the_parser_still_lets_through(header: bytes, name: str, value: object) -> None:
     parsed = gunicorn_h1c.parse_request_fast(b"GET / HTTP/1.1\r\nHost: a\r\n" + header + b"\r\n")
     assert getattr(parsed, name) == value
+
+
+def test_the_arbiter_tells_where_its_sockets_come_from() -> None:
+    source = inspect.getsource(Arbiter)
+    for line in ("self.systemd = True", "self.master_pid = int", "environ['GUNICORN_PID'] = "):
+        assert line in source

@@ -1,152 +1,37 @@
-"""lean: each shortcut does what Flask, werkzeug and webargs do on their own way there."""
+"""lean: paths, hosts, sessions and hooks are what they are in Flask."""
+
+from __future__ import annotations
 
 import gc
 import logging
 import weakref
-from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 import pytest
-from flask import Flask, Response, after_this_request, request, session, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    after_this_request,
+    current_app,
+    request,
+    session,
+    url_for,
+)
+from flask.signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    request_finished,
+    request_started,
+    request_tearing_down,
+)
 from flask.testing import FlaskClient
 from flask.views import MethodView
-from marshmallow import RAISE, Schema, ValidationError, fields
-from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import EnvironBuilder
 
 from petsage.service.lean import LeanFlask
-from petsage.service.messages import LeanParser, LeanResponse, as_json
-
-
-class Ping(Schema):
-    class Meta:
-        unknown = RAISE
-
-    ping = fields.String(required=True)
-
-
-def _handing_on(parser: type[FlaskParser]) -> FlaskParser:
-    """Return a parser that raises a validation error on as it is."""
-
-    class HandingOn(parser):  # type: ignore[misc, valid-type]
-        def handle_error(self, error: ValidationError, *_: Any, **__: Any) -> None:
-            raise error
-
-    return HandingOn()
-
-
-BODIES = {
-    "a ping": {"ping": "é"},
-    "another one": {"ping": ""},
-    "none": {},
-    "null": {"ping": None},
-    "mistyped": {"ping": 1},
-    "unknown": {"ping": "a", "pong": "b"},
-    "a list": [1],
-    "a string": "ping",
-}
-HOW = {
-    "an instance": lambda parser: parser.use_args(Ping(), location="json"),
-    "a class": lambda parser: parser.use_args(Ping, location="json"),
-    "with an option": lambda parser: parser.use_args(Ping(), location="json", unknown="exclude"),
-    "by name": lambda parser: parser.use_kwargs(Ping(), location="json"),
-    "from the query": lambda parser: parser.use_args(Ping(), location="query"),
-}
-
-
-@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
-def test_a_body_is_parsed_as_webargs_does(
-    how: Callable[[FlaskParser], Callable[..., Any]], body: Any
-) -> None:
-    def outcome(parser: FlaskParser) -> object:
-        @how(parser)
-        def view(*args: Any, **kwargs: Any) -> object:
-            return args, kwargs
-
-        with Flask("app").test_request_context("/?ping=q", method="POST", json=body):
-            try:
-                return view("first", second=2)
-            except ValidationError as error:
-                return error.messages
-
-    assert outcome(_handing_on(LeanParser)) == outcome(_handing_on(FlaskParser))
-
-
-def test_a_parsed_view_keeps_its_name_and_its_marks() -> None:
-    def view(body: object) -> None:
-        """Say something."""
-
-    view.never_blocks = True  # type: ignore[attr-defined]
-    parsed = LeanParser().use_args(Ping(), location="json")(view)
-    assert (parsed.__name__, parsed.__doc__) == ("view", "Say something.")
-    assert parsed.never_blocks is True
-
-
-def _sent(response: Response, method: str) -> tuple[str, dict[str, str], bytes]:
-    told: list[Any] = []
-    environ = EnvironBuilder(method=method).get_environ()
-    body = b"".join(response(environ, lambda *said: told.extend(said)))
-    return told[0], dict(told[1]), body
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-@pytest.mark.parametrize("status", [None, 200, 404, 422, 503])
-def test_an_answer_is_sent_as_flask_sends_it(status: int | None, method: str) -> None:
-    body, media_type = '{"pong":"é"}'.encode(), "application/json"
-    lean = LeanResponse.of(body, media_type, status)
-    assert _sent(lean, method) == _sent(Response(body, status, content_type=media_type), method)
-
-
-def test_an_answer_can_still_be_changed_by_a_feature() -> None:
-    answer = as_json({"pong": "a"})
-    answer.set_data(b'{"pong":"changed"}')
-    answer.headers["X-Feature"] = "1"
-    answer.status_code = 203
-    status, headers, body = _sent(answer, "GET")
-    assert (status, body) == ("203 NON AUTHORITATIVE INFORMATION", b'{"pong":"changed"}')
-    assert headers == {
-        "Content-Type": "application/json",
-        "Content-Length": "18",
-        "X-Feature": "1",
-    }
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda answer: answer.make_conditional(EnvironBuilder().get_environ()),
-        lambda answer: setattr(answer, "status_code", 304),
-        lambda answer: setattr(answer, "status_code", 204),
-        lambda answer: setattr(answer, "response", ["text"]),
-        lambda answer: answer.set_data("other"),
-        lambda answer: answer.headers.update({"Location": "/somewhere"}),
-    ],
-    ids=["conditional", "304", "204", "an iterable of text", "other data", "a location"],
-)
-def test_an_answer_that_a_feature_has_changed_is_sent_as_flask_sends_it(
-    change: Callable[[Response], object],
-) -> None:
-    body = b'{"pong":"a"}'
-    lean = LeanResponse.of(body, "application/json")
-    flask = Response(body, content_type="application/json")
-    change(lean)
-    change(flask)
-    assert _sent(lean, "GET") == _sent(flask, "GET")
-
-
-def test_what_is_to_be_called_at_the_end_of_an_answer_is_called() -> None:
-    app, calls = LeanFlask("app"), []
-
-    @app.get("/")
-    def view() -> Response:
-        answer = as_json({})
-        answer.call_on_close(lambda: calls.append("closed"))
-        return answer
-
-    app.test_client().get("/").close()
-    assert calls == ["closed"]
 
 
 def _with_routes(app: Flask) -> Flask:
@@ -302,3 +187,82 @@ def test_what_lives_for_one_request_is_forgotten_with_it(client: FlaskClient) ->
         assert client.get("/pets").text == "Miu"
     gc.collect()
     assert [one() for one in kept] == [None] * 10
+
+
+SIGNALS = {
+    "appcontext_pushed": appcontext_pushed,
+    "request_started": request_started,
+    "request_finished": request_finished,
+    "request_tearing_down": request_tearing_down,
+    "appcontext_tearing_down": appcontext_tearing_down,
+    "appcontext_popped": appcontext_popped,
+}
+HOOKS = (
+    "before_request",
+    "after_request",
+    "teardown_request",
+    "teardown_appcontext",
+    "url_value_preprocessor",
+)
+
+
+def _calls(app: Flask, hooks: tuple[str, ...]) -> list[object]:
+    """Serve a request by an app with some hooks, and return what was called."""
+    calls: list[object] = []
+    pets = Blueprint("pets", __name__)
+
+    def noting(name: str) -> Any:
+        def note(*given: Any) -> Any:
+            calls.append((name, current_app.name, bool(request)))
+            return given[0] if "after" in name else None
+
+        return note
+
+    for hook in hooks:
+        if hook in SIGNALS:
+            continue
+        getattr(app, hook)(noting(f"app {hook}"))
+        if hook != "teardown_appcontext":
+            getattr(pets, hook)(noting(f"blueprint {hook}"))
+
+    @pets.route("/pets/<name>")
+    def view(name: str) -> str:
+        calls.append("view")
+        if name == "none":
+            raise LookupError(name)
+        return name
+
+    app.register_blueprint(pets)
+    app.register_error_handler(LookupError, lambda error: (str(error), 404))
+
+    def hear(name: str) -> Any:
+        def note(sender: object, **_: Any) -> None:
+            calls.append((name, sender is app))
+
+        SIGNALS[name].connect(note)
+        return note
+
+    listeners = [hear(name) for name in hooks if name in SIGNALS]  # signals hold them weakly
+    client = app.test_client()
+    calls.append([client.get(path).status_code for path in ("/pets/Miu", "/pets/none", "/no")])
+    del listeners
+    return calls
+
+
+@pytest.mark.parametrize(
+    "hooks",
+    [*combinations((*HOOKS, *SIGNALS), 1), *combinations(HOOKS, 2), (*HOOKS, *SIGNALS), ()],
+    ids=lambda hooks: " and ".join(hooks) or "none",
+)
+def test_what_is_registered_for_each_request_is_called_as_flask_calls_it(
+    hooks: tuple[str, ...],
+) -> None:
+    assert _calls(LeanFlask("app"), hooks) == _calls(Flask("app"), hooks)
+
+
+def test_what_is_called_before_a_request_may_answer_it() -> None:
+    app = LeanFlask("app")
+    app.add_url_rule("/", "view", lambda: "the view")
+    app.before_request(lambda: None)
+    app.before_request(lambda: "no view")
+    assert app.test_client().get("/").text == "no view"

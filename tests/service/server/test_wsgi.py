@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from io import BytesIO
 from typing import Any
@@ -14,116 +14,27 @@ import pytest
 from flask import Flask, request
 
 from tests.service.server.listening import BODY_BYTES, Answer, echo, listening
-
-TEXT = ("Content-Type", "text/plain")
-
-
-class Probe:
-    """An iterable body that tells whether it was closed."""
-
-    closed = 0
-
-    def __init__(self, *parts: bytes) -> None:
-        self._parts = parts
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._parts
-
-    def close(self) -> None:
-        Probe.closed += 1
-
-
-def writes(environ: Any, start_response: Any) -> Iterable[bytes]:
-    write = start_response("200 OK", [TEXT])
-    write(b"one ")
-    write(b"")
-    write(b"two ")
-    return [b"three"]
-
-
-def generates(environ: Any, start_response: Any) -> Iterable[bytes]:
-    start_response("200 OK", [TEXT])
-    yield b"one "
-    yield b""
-    yield b"two"
-
-
-def is_empty(environ: Any, start_response: Any) -> Iterable[bytes]:
-    start_response("200 OK", [TEXT])
-    return []
-
-
-def has_no_content(environ: Any, start_response: Any) -> Iterable[bytes]:
-    start_response("204 No Content", [])
-    return []
-
-
-def is_not_modified(environ: Any, start_response: Any) -> Iterable[bytes]:
-    start_response("304 Not Modified", [("ETag", '"x"')])
-    return []
-
-
-def announces_less(environ: Any, start_response: Any) -> Iterable[bytes]:
-    start_response("200 OK", [TEXT, ("Content-Length", "3")])
-    return [b"ab", b"cdef"]
-
-
-def announces_more(environ: Any, start_response: Any) -> Iterable[bytes]:
-    start_response("200 OK", [TEXT, ("Content-Length", "9")])
-    return [b"abc"]
-
-
-def changes_its_mind(environ: Any, start_response: Any) -> Iterable[bytes]:
-    start_response("200 OK", [TEXT])
-    try:
-        raise ValueError("too late to hide it?")
-    except ValueError as error:
-        start_response("418 I'm a teapot", [TEXT], (ValueError, error, None))
-    return [b"no coffee"]
-
-
-def is_hop_by_hop(environ: Any, start_response: Any) -> Iterable[bytes]:
-    start_response("200 OK", [TEXT, ("Connection", "close"), ("Keep-Alive", "timeout=5")])
-    return [b"bye"]
-
-
-def names_itself(environ: Any, start_response: Any) -> Iterable[bytes]:
-    start_response("200 OK", [TEXT, ("Server", "Own"), ("Date", "Thu, 01 Jan 1970 00:00:00 GMT")])
-    return [b"x"]
-
-
-def raises(environ: Any, start_response: Any) -> Iterable[bytes]:
-    raise RuntimeError("secret")
-
-
-def raises_after_start(environ: Any, start_response: Any) -> Iterable[bytes]:
-    start_response("200 OK", [TEXT])
-    raise RuntimeError("secret")
-
-
-def forgets_to_start(environ: Any, start_response: Any) -> Iterable[bytes]:
-    return [b"x"]
-
-
-def starts_twice(environ: Any, start_response: Any) -> Iterable[bytes]:
-    start_response("200 OK", [TEXT])
-    start_response("200 OK", [TEXT])
-    return [b"x"]
-
-
-def splits_a_header(environ: Any, start_response: Any) -> Iterable[bytes]:
-    start_response("200 OK", [("X", "a\r\nSet-Cookie: b")])
-    return [b"x"]
-
-
-def splits_a_header_softly(environ: Any, start_response: Any) -> Iterable[bytes]:
-    start_response("200 OK", [("X", "a\nSet-Cookie: b")])
-    return [b"x"]
-
-
-def is_no_iterable(environ: Any, start_response: Any) -> Any:
-    start_response("200 OK", [TEXT])
-    return None
+from tests.service.server.wsgi_apps import (
+    TEXT,
+    Probe,
+    announces_less,
+    announces_more,
+    changes_its_mind,
+    forgets_to_start,
+    generates,
+    has_no_content,
+    is_empty,
+    is_hop_by_hop,
+    is_no_iterable,
+    is_not_modified,
+    names_itself,
+    raises,
+    raises_after_start,
+    splits_a_header,
+    splits_a_header_softly,
+    starts_twice,
+    writes,
+)
 
 
 @pytest.fixture(params=["at once", "in a thread"])

@@ -1,18 +1,27 @@
 """Every error as one shape: what Flask, werkzeug and our own rooms raise becomes a problem."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from petsage.contract import PROBLEM_MEDIA_TYPE, PROBLEMS
 from petsage.service.envelope import REQUEST_ID_KEY, request_id_of
 from petsage.service.lean import never_blocks
 from petsage.service.messages import LeanResponse
-from petsage.service.problems import DETAILS, OVER_THE_LIMIT, Problem, problem_body
+from petsage.service.problems import (
+    DETAILS,
+    MAX_DETAIL_BYTES,
+    OVER_THE_LIMIT,
+    Problem,
+    bounded,
+    cut,
+    problem_body,
+)
 
 _CODES = {
     status: code
@@ -47,8 +56,11 @@ def answer_http_exception(error: HTTPException) -> Response | HTTPException:
     code = _CODES.get(status) or re.sub(r"[^a-z0-9]+", "-", error.name.lower()).strip("-")
     title = PROBLEMS[code][1] if code in PROBLEMS else error.name
     detail = _words_of_a_feature(error) or _our_words(code) or f"{title}."
-    body = problem_body(code, status, title, detail, _request_id())
-    headers = [header for header in error.get_headers() if header[0].lower() != "content-type"]
+    members = _members_of_a_feature(error, code)
+    body = problem_body(code, status, title, detail, _request_id(), **members)
+    headers = Headers(error.get_headers())
+    headers.update(_data_of(error).get("headers") or {})
+    headers.remove("Content-Type")
     return _response(body, status, headers)
 
 
@@ -66,8 +78,25 @@ def _words_of_a_feature(error: HTTPException) -> str | None:
     """
     if error is request.routing_exception or error.code == HTTPStatus.INTERNAL_SERVER_ERROR:
         return None
-    said: Any = getattr(error, "data", {}).get("message", error.description)
-    return said if isinstance(said, str) and said != type(error).description else None
+    said = _data_of(error).get("message", error.description)
+    if not isinstance(said, str) or said == type(error).description:
+        return None
+    return cut(said, MAX_DETAIL_BYTES)
+
+
+def _members_of_a_feature(error: HTTPException, code: str) -> dict[str, Any]:
+    """Return the `errors` that a feature gave smorest's `abort`; webargs calls them `messages`."""
+    if error.code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return {}
+    data = _data_of(error)
+    given = data.get("errors", data.get("messages"))
+    # A validation error has them in any case.
+    return bounded({"errors": given or {}}) if given or code == "validation-error" else {}
+
+
+def _data_of(error: HTTPException) -> Mapping[str, Any]:
+    """Return what smorest's and webargs' `abort` add to an error."""
+    return getattr(error, "data", None) or {}
 
 
 def _response(body: bytes, status: int, headers: Iterable[tuple[str, str]]) -> Response:

@@ -6,12 +6,13 @@ A view names its schemas, and a problem of its own by its code (`alt_response(50
 from collections.abc import Collection
 from contextlib import suppress
 from http import HTTPStatus
-from inspect import cleandoc
+from inspect import cleandoc, isclass
 from typing import Any
 
 from apispec import APISpec, BasePlugin
 from flask import Flask
 from flask_smorest import Api, Blueprint
+from marshmallow import Schema
 
 from petsage import __version__
 from petsage.contract import EXPECT_RELEASE_HEADER, PROBLEM_MEDIA_TYPE
@@ -116,7 +117,10 @@ class Completion(BasePlugin):
     ) -> dict[str, Any] | None:
         """Describe a schema by its docstring."""
         del name, definition
-        docstring = getattr(kwargs.get("schema"), "__doc__", None)
+        schema = kwargs.get("schema")
+        # Nothing else: None and dict have docstrings too, and Python's versions differ in them.
+        ours = isinstance(schema, Schema) or (isclass(schema) and issubclass(schema, Schema))
+        docstring = schema.__doc__ if ours else None
         return {"description": cleandoc(docstring)} if docstring else None
 
     def operation_helper(
@@ -174,18 +178,28 @@ class Completion(BasePlugin):
                 with suppress(LookupError):  # a feature's schema may bring no examples
                     content["example"] = self._example(content["schema"])
 
-    def _example(self, schema: dict[str, Any]) -> Any:
-        """Return the example of a schema, made of those of its members."""
+    def _example(self, schema: Any, above: tuple[dict[str, Any], ...] = ()) -> Any:
+        """Return the example of a schema, made of those of its members.
+
+        Raises:
+            LookupError: a member brings none, or the schema holds itself.
+
+        """
         schema = self._resolved(schema)
+        if any(schema is outer for outer in above):
+            raise LookupError
+        above = (*above, schema)
         if "examples" in schema:
             return schema["examples"][0]
         if "anyOf" in schema:
-            return self._example(schema["anyOf"][0])
-        return {name: self._example(member) for name, member in schema["properties"].items()}
+            return self._example(schema["anyOf"][0], above)
+        return {name: self._example(member, above) for name, member in schema["properties"].items()}
 
-    def _resolved(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def _resolved(self, schema: Any) -> dict[str, Any]:
+        if not isinstance(schema, dict):
+            return {}  # `true` is a schema too
         reference = schema.get("$ref")
         if reference is None:
             return schema
-        found: dict[str, Any] = self._components.schemas[reference.rpartition("/")[2]]
+        found: dict[str, Any] = self._components.schemas.get(reference.rpartition("/")[2], {})
         return found

@@ -4,6 +4,7 @@ Whoever finds a fault raises `Problem` with a code; the status of each code stan
 """
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from petsage.contract import (
@@ -16,10 +17,13 @@ from petsage.contract import (
 )
 from petsage.service.json_text import json_text
 
-# An error's body stays under 2 KB whatever was sent: so many faults are named, and of the name
-# of an unknown member so many bytes of its JSON form.
+# An error's body stays under 2 KB whatever was sent: so many faults are named, of the name of an
+# unknown member so many bytes of its JSON form, and as much of what a feature's own schema says.
 MAX_FAULTS = 10
 MAX_NAME_BYTES = 64
+MAX_FAULTS_BYTES = 1_200
+MAX_DETAIL_BYTES = 400
+_LEAST_BYTES = 24  # of what is said of a fault: a number has room in them
 _MOST_BYTES = 6  # of one character: \u0000
 
 
@@ -114,23 +118,46 @@ def problem_body(
     )
 
 
-def bounded(errors: Mapping[str, Any]) -> dict[str, Any]:
-    """Return faults, `{location: {name: anything}}`, cut to what an error's body may hold."""
-    return {
-        location: {_cut(str(name)): fields[name] for name in list(fields)[:MAX_FAULTS]}
-        if isinstance(fields, dict)
-        else fields
-        for location, fields in errors.items()
-    }
+def bounded(faults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return faults, such as `{location: {name: anything}}`, cut to what an error's body may hold.
+
+    Each object and array keeps its first ten, and all of it together its first 1,200 bytes.
+    """
+    kept: dict[str, Any] = _kept(faults, MAX_FAULTS_BYTES)
+    return kept
 
 
-def _cut(name: str) -> str:
-    """Return the longest beginning of `name` that has at most 64 bytes in its JSON form."""
-    if len(name) * _MOST_BYTES <= MAX_NAME_BYTES or len(json_text(name)) - 2 <= MAX_NAME_BYTES:
-        return name
+def _kept(value: Any, room: int) -> Any:
+    """Return the beginning of `value` that has at most so many bytes of JSON."""
+    if isinstance(value, Mapping):
+        members: dict[str, Any] = {}
+        for key in islice(value, MAX_FAULTS):
+            name = cut(str(key))
+            left = room - len(json_text({**members, name: ""})) + len('""')
+            if left < _LEAST_BYTES:
+                break
+            members[name] = _kept(value[key], left)
+        return members
+    if isinstance(value, list | tuple):
+        items: list[Any] = []
+        for item in value[:MAX_FAULTS]:
+            left = room - len(json_text([*items, ""])) + len('""')
+            if left < _LEAST_BYTES:
+                break
+            items.append(_kept(item, left))
+        return items
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return cut(str(value), room - len('""'))
+
+
+def cut(text: str, most: int = MAX_NAME_BYTES) -> str:
+    """Return the longest beginning of `text` that has at most so many bytes in its JSON form."""
+    if len(text) * _MOST_BYTES <= most or len(json_text(text)) - len('""') <= most:
+        return text
     size = 0
-    for position, character in enumerate(name[: MAX_NAME_BYTES + 1]):
-        size += len(json_text(character)) - 2
-        if size > MAX_NAME_BYTES:
-            return name[:position]
-    return name
+    for position, character in enumerate(text[: most + 1]):
+        size += len(json_text(character)) - len('""')
+        if size > most:
+            return text[:position]
+    return text

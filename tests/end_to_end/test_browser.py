@@ -149,3 +149,90 @@ def test_from_the_welcome_one_comes_to_all_the_rest(browser: Browser, service: S
         with opened(browser, service, "/") as page:
             page.get_by_role("link", name=name).click()
             expect(page.get_by_role("heading", name=heading).first).to_be_visible()
+
+
+def test_on_a_phone_the_answer_comes_into_view_each_time(
+    browser: Browser, service: Service
+) -> None:
+    with opened(browser, service, "/docs", width=NARROW) as page:
+        page.emulate_media(reduced_motion="reduce")
+        execute_ping(page)
+        for again in (True, True, False):
+            expect(page.locator(".live-responses-table h5").first).to_be_in_viewport()
+            expect(page.locator(".execute")).not_to_be_in_viewport()
+            if again:
+                page.locator(".execute").click()
+
+
+ABOVE_ITS_BUTTONS = """(selector) => {
+    const block = document.querySelector(selector);
+    const bottom = block.querySelector("pre code").getBoundingClientRect().bottom;
+    const top = (it) => it.getBoundingClientRect().top;
+    return [...block.querySelectorAll("button")].map((it) => top(it) >= bottom);
+}"""
+
+
+def test_on_a_phone_no_button_stands_on_the_answer(browser: Browser, service: Service) -> None:
+    with opened(browser, service, "/docs", width=NARROW) as page:
+        execute_ping(page)
+        answer = ".live-responses-table .highlight-code"
+        assert page.evaluate(ABOVE_ITS_BUTTONS, answer) == [True, True]
+        assert page.evaluate(ABOVE_ITS_BUTTONS, ".curl-command") == [True]
+
+
+SMALL = """() => {
+    const seen = [...document.querySelectorAll("a, button, select, input, textarea, summary")]
+        .filter((it) => it.offsetParent && it.getBoundingClientRect().width > 1);
+    const name = (it) => `${it.tagName} ${it.className} ${it.textContent.trim().slice(0, 30)}`;
+    return seen.filter((it) => it.getBoundingClientRect().height < 24).map(name);
+}"""
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/redoc"])
+def test_on_a_phone_a_finger_finds_what_it_aims_at(
+    browser: Browser, service: Service, path: str
+) -> None:
+    with opened(browser, service, path, width=NARROW) as page:
+        if path == "/docs":
+            execute_ping(page)
+            fields = page.locator("textarea, select, input").all()
+            sizes = {field.evaluate("it => getComputedStyle(it).fontSize") for field in fields}
+            assert sizes == {"16px"}
+        assert page.evaluate(SMALL) == []
+
+
+BROKEN = """(selector) => [...document.querySelectorAll(selector)].flatMap((it) => {
+    const walk = document.createTreeWalker(it, NodeFilter.SHOW_TEXT);
+    const found = [];
+    for (let text; (text = walk.nextNode()); )
+        for (const { 0: word, index } of text.data.matchAll(/[a-z<>]+/gi)) {
+            const range = document.createRange();
+            range.setStart(text, index);
+            range.setEnd(text, index + word.length);
+            if (range.getClientRects().length > 1) found.push(word);
+        }
+    return found;
+})"""
+
+# To the right, or below where there is no room.
+DISTANCE = """(selector) => Math.min(...[...document.querySelectorAll(selector)].map((row) => {
+    const kind = new Range();
+    kind.selectNodeContents(row.querySelector(".parameter__type"));
+    const from = kind.getBoundingClientRect();
+    const to = row.querySelector(".renderedMarkdown").getBoundingClientRect();
+    return Math.max(to.left - from.right, to.top - from.bottom);
+}))"""
+
+
+@pytest.mark.parametrize("width", [320, NARROW, WIDE])
+def test_no_word_is_broken_and_a_type_keeps_its_distance(
+    browser: Browser, service: Service, width: int
+) -> None:
+    with opened(browser, service, "/docs", width=width) as page:
+        execute_ping(page)
+        ready = page.locator("[id$='-ready'].opblock")
+        ready.locator(".opblock-summary-control").click()
+        expect(ready.locator(".parameters").first).to_be_visible()
+        assert page.evaluate(BROKEN, ".opblock-section, .live-responses-table h5") == []
+        assert page.evaluate(DISTANCE, ".parameters tr:has(.parameter__type)") >= 12
+        assert width_of(page) == width

@@ -173,6 +173,69 @@ def test_what_a_feature_says_of_its_error_is_told(client: FlaskClient) -> None:
     assert "s3cret" not in client.get("/broken").text
 
 
+@pytest.mark.parametrize("member", ["errors", "messages"])
+def test_what_a_feature_gives_smorest_with_its_error_arrives(
+    client: FlaskClient, member: str
+) -> None:
+    def taken() -> None:
+        headers = {"X-Why": "1", "Content-Type": "text/html"}
+        smorest_abort(409, headers=headers, **{member: {"name": ["taken"]}})
+
+    def unfit() -> None:
+        smorest_abort(422, **{member: {"json": {"name": ["taken"]}}})
+
+    def silent() -> None:
+        smorest_abort(422)
+
+    for view in (taken, unfit, silent):
+        client.application.add_url_rule(f"/{view.__name__}", view_func=view)
+    answer = client.get("/taken")
+    assert (answer.status_code, answer.json["code"]) == (409, "conflict")
+    assert answer.json["errors"] == {"name": ["taken"]}
+    assert (answer.headers["X-Why"], answer.content_type) == ("1", "application/problem+json")
+    assert client.get("/unfit").json["errors"] == {"json": {"name": ["taken"]}}
+    assert client.get("/silent").json["errors"] == {}
+
+
+def test_a_fault_of_a_feature_keeps_its_cause_and_what_it_gave_to_the_log(
+    client: FlaskClient,
+) -> None:
+    client.application.add_url_rule(
+        "/broken", view_func=lambda: smorest_abort(500, errors={"dsn": "s3cret"})
+    )
+    answer = client.get("/broken")
+    assert "errors" not in answer.json
+    assert "s3cret" not in answer.text
+
+
+LONG: dict[str, object] = {
+    "many names": {f"name-{number}-{'é' * 50}": ["taken"] for number in range(50)},
+    "long text": {"name": ["\N{CAT FACE}" * 5_000, "another"]},
+    "many texts": ["taken" * 5] * 5_000,
+    "deep": {"json": {"pets": {number: {"name": ["taken"] * 20} for number in range(5_000)}}},
+    "no JSON": {"name": {"at": BytesIO()}},
+}
+
+
+@pytest.mark.parametrize("errors", LONG.values(), ids=LONG)
+def test_a_feature_s_error_stays_under_2_kb_too(client: FlaskClient, errors: object) -> None:
+    client.application.add_url_rule(
+        "/taken", view_func=lambda: smorest_abort(431, message="Miu\0" * 5_000, errors=errors)
+    )
+    answer = client.get("/taken", headers={"X-Request-ID": "a" * 200})
+    assert answer.status_code == 431
+    assert len(answer.data) < 2_048
+    assert answer.json["detail"].startswith("Miu")
+    assert answer.json["errors"]
+
+
+def test_the_faults_of_a_long_list_in_a_feature_s_body_stay_under_2_kb() -> None:
+    faults = {"json": {"pets": {number: {"name": ["Not a string."]} for number in range(5_000)}}}
+    kept = bounded(faults)
+    assert kept["json"]["pets"]["0"] == {"name": ["Not a string."]}
+    assert len(json.dumps(kept)) < 1_500
+
+
 def test_a_redirect_of_a_feature_is_left_alone(client: FlaskClient) -> None:
     client.application.add_url_rule("/moved", view_func=lambda: abort(redirect("/system/live")))
     answer = client.get("/moved")

@@ -3,6 +3,7 @@
 Whatever stands before a path comes in through `base_of`, which lets through nothing but a path.
 """
 
+import json
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -131,7 +132,10 @@ def pages_blueprint(api: Api) -> Blueprint:
     def document(base: str) -> dict[str, Any]:
         found = api.spec.to_dict()
         first = {"openapi": found["openapi"], "info": found["info"]}
-        return {**first, "servers": [{"url": base or "/"}], **found}
+        whole = {**first, "servers": [{"url": base or "/"}], **found}
+        # As its readers have it: nothing but JSON.
+        described: dict[str, Any] = json.loads(reading.pretty(whole))
+        return described
 
     @lru_cache(KEPT_PAGES)
     def openapi_content(base: str) -> Content:

@@ -16,3 +16,16 @@ SwaggerUIBundle({
   deepLinking: true,
   displayRequestDuration: true,
 });
+
+// The answer comes below the fold of a phone, so that the button seems to do nothing: go there.
+let awaited = null;
+document.addEventListener("click", (event) => {
+  if (event.target.closest(".execute")) awaited = event.target.closest(".opblock");
+});
+new MutationObserver((mutations) => {
+  const answer = awaited?.querySelector(".live-responses-table");
+  if (!answer || !mutations.some(({ target }) => target.contains(answer) || answer.contains(target))) return;
+  awaited = null;
+  const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+  answer.scrollIntoView({ behavior: calm ? "auto" : "smooth" });
+}).observe(document.getElementById("swagger-ui"), { childList: true, characterData: true, subtree: true });

@@ -50,6 +50,8 @@ _TRACEPARENT = re.compile(
 )
 _PROBES = frozenset({LIVE_PATH, READY_PATH, API_HEALTH_PATH, SYSTEM_HEALTH_PATH})
 
+# Whatever a feature says of the request's id and the worker, there is one of each.
+_OURS = frozenset({REQUEST_ID_HEADER.lower(), WORKER_HEADER.lower()})
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -107,6 +109,8 @@ class Envelope:
                     size = 0
                 elif "content-length" in own:
                     size = int(own["content-length"])
+                if not _OURS.isdisjoint(own):
+                    headers = [header for header in headers if header[0].lower() not in _OURS]
                 headers += [
                     (REQUEST_ID_HEADER, request_id),
                     (WORKER_HEADER, worker_id()),

@@ -60,7 +60,8 @@ def answer_http_exception(error: HTTPException) -> Response | HTTPException:
     body = problem_body(code, status, title, detail, _request_id(), **members)
     headers = Headers(error.get_headers())
     headers.update(_data_of(error).get("headers") or {})
-    headers.remove("Content-Type")
+    for of_the_body in ("Content-Type", "Content-Length"):
+        headers.remove(of_the_body)
     return _response(body, status, headers)
 
 

@@ -3,6 +3,7 @@
 Whoever finds a fault raises `Problem` with a code; the status of each code stands in the contract.
 """
 
+import math
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -123,8 +124,26 @@ def bounded(faults: Mapping[str, Any]) -> dict[str, Any]:
 
     Each object and array keeps its first ten, and all of it together its first 1,200 bytes.
     """
+    if _most_bytes_of(faults) <= MAX_FAULTS_BYTES:
+        return dict(faults)
     kept: dict[str, Any] = _kept(faults, MAX_FAULTS_BYTES)
     return kept
+
+
+def _most_bytes_of(value: Any) -> float:
+    """Return a limit of what `value` takes as JSON, found without making any.
+
+    It is endless where more has to be looked at. Most refusals are small, and need no more.
+    """
+    if isinstance(value, str):
+        return len(value) * _MOST_BYTES + len('"",')
+    if isinstance(value, list) and len(value) <= MAX_FAULTS:
+        return sum(map(_most_bytes_of, value)) + len("[],")
+    if isinstance(value, dict) and len(value) <= MAX_FAULTS:
+        names = max(map(_most_bytes_of, value), default=0)
+        if names <= MAX_NAME_BYTES:
+            return sum(map(_most_bytes_of, value.values())) + len(value) * names + len("{},")
+    return math.inf
 
 
 def _kept(value: Any, room: int) -> Any:

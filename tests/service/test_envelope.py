@@ -6,6 +6,7 @@ import re
 import pytest
 from flask import Response
 from flask.testing import FlaskClient
+from flask_smorest import abort
 
 from petsage.service.envelope import Envelope
 from petsage.service.process import worker_id
@@ -233,3 +234,19 @@ def test_nonsense_from_a_trusted_proxy_breaks_nothing(
     for path in ("/system/live", "/", "/openapi.json"):
         assert client.get(path, headers={header: value}).status_code in (200, 400, 404)
     assert all(len(line) < 4_096 for line in capfd.readouterr().out.splitlines())
+
+
+def test_a_feature_can_give_an_answer_no_second_id_worker_or_length(client: FlaskClient) -> None:
+    def answer() -> Response:
+        return Response(headers={"X-Request-ID": "other", "PetSage-Worker": "other"})
+
+    def refuse() -> None:
+        abort(409, headers={"Content-Length": "3", "X-Request-ID": "other"})
+
+    client.application.add_url_rule("/answer", view_func=answer)
+    client.application.add_url_rule("/refuse", view_func=refuse)
+    for path in ("/answer", "/refuse"):
+        answered = client.get(path, headers={"X-Request-ID": "mine"})
+        assert answered.headers.getlist("X-Request-ID") == ["mine"]
+        assert answered.headers.getlist("PetSage-Worker") == [worker_id()]
+        assert answered.headers.getlist("Content-Length") == [str(len(answered.data))]

@@ -256,6 +256,29 @@ def test_the_row_that_ends_the_watch_comes_after_the_command() -> None:
     assert outcome.row.breaks > 5
 
 
+def test_a_watch_that_ends_with_the_command_proves_nothing_of_what_answers_after_it() -> None:
+    # No ping is due between the command's end and that of the watch; another release is back.
+    command = Command(seconds=0.3)
+    slow: dict[str, Any] = {"rate": 4, "consecutive": 2, "deadline": 10.0}
+    outcome = watched(lambda _: OLD if command.ended else NEW, command, after_command=0.001, **slow)
+    assert (outcome.exit_code, command.run.exit_code) == (ExitCode.MIXED, 0)
+    assert "no answer came since the command's end within 0.001 s" in outcome.problems[0][1]
+    assert (outcome.row.whole, outcome.row.excluded_share) == (False, None)
+
+
+def test_a_command_that_ends_with_the_deadline_leaves_no_row_either() -> None:
+    class EndsWithTheDeadline(Command):
+        def stop(self, number: Signals) -> None:
+            self.run.ended_at, self.run.exit_code = time.time(), 0
+
+    outcome = watched(lambda _: NEW, EndsWithTheDeadline(seconds=60), deadline=1.5)
+    assert outcome.exit_code is ExitCode.MIXED
+    assert [told for _, told in outcome.problems] == [
+        "v43 answered, but no answer came since the command's end within 1.5 s: "
+        "the row must stand after it."
+    ]
+
+
 def test_a_command_that_fails_is_8_though_the_release_takes_over() -> None:
     outcome = watched(switching(130, lost()), Command(code=3), deadline=10.0)
     assert outcome.exit_code is ExitCode.COMMAND_FAILED

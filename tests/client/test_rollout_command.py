@@ -279,6 +279,9 @@ USAGE = {
     "watching on after no command": [
         *("{url}", "--expect-release", "v43", "--after-command", "5"),
     ],
+    "watching on for less than a row": [
+        *("{url}", "--expect-release", "v43", "--after-command", "1.9", "--", "true"),
+    ],
     "an unwritable output": ["{url}", "--expect-release", "v43", "--output", "/nowhere/a.html"],
 }
 

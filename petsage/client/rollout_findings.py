@@ -63,7 +63,8 @@ def command_problems(
     Where the run was `interrupted`, only a failure of the command's own counts.
     """
     deploy = outcome.deploy
-    if deploy is None or deploy.exit_code == 0:
+    if deploy is None or (deploy.exit_code == 0 and not deploy.cut_short):
+        # One that was stopped has not done its work, though it may end with 0 on SIGTERM.
         return
     if interrupted and (deploy.started_at is None or deploy.cut_short):
         return

@@ -92,8 +92,7 @@ def ping_fault(
     if expect is not None and status == contract.PROBLEMS["release-mismatch"][0]:
         return _mismatch_fault(response, request_id, expect)
     if status != 200:
-        hint = "; the URL must be the service's base" if status == NOT_FOUND else ""
-        return Failure.OTHER_STATUS, f"{status} from PetSage{hint}"
+        return Failure.OTHER_STATUS, f"{status} from PetSage"
     return _pong_fault(response, request_id, nonce, run)
 
 

@@ -166,6 +166,42 @@ def test_where_a_switch_is_required_none_is_over_the_budget() -> None:
     assert watched(switching(10), budget=Budget(require_switch=True)).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("pick", "code"),
+    [
+        (lambda _: lost(Failure.REFUSED), ExitCode.UNREACHABLE),
+        (lambda _: OLD, ExitCode.OTHER_RELEASE),
+        (lambda _: NEW, ExitCode.OVER_BUDGET),
+        (lambda number: NEW if number < 3 else PAGE, ExitCode.MIXED),
+        (switching(10), ExitCode.PASSED),
+    ],
+    ids=["neither", "the old one", "the new one", "the new one at first", "both"],
+)
+def test_a_required_switch_passes_only_where_both_releases_were_seen(
+    pick: Callable[[int], Fact], code: ExitCode
+) -> None:
+    budget = Budget(max_failures=1_000, require_switch=True)
+    outcome = watched(pick, deadline=1.0, budget=budget)
+    record = outcome.record
+    assert outcome.exit_code is code
+    assert (code is ExitCode.PASSED) == (None not in (record.first_new, record.last_old))
+
+
+def test_a_required_switch_is_seen_also_where_releases_are_hidden() -> None:
+    hidden = {"release": None, "commit": None}
+
+    def send(due: Due) -> Fact:
+        new = replace(NEW, **hidden, mismatch=due.control)
+        return replace(OLD, **hidden) if due.number < at else new
+
+    plan = Plan("http://app.example", "v43", RATE, consecutive=5, deadline=3.0)
+    plan = replace(plan, budget=Budget(require_switch=True))
+    at = 10
+    assert rollout(plan, send).exit_code is ExitCode.PASSED
+    at = 0
+    assert rollout(plan, send).exit_code is ExitCode.OVER_BUDGET
+
+
 def test_a_slow_answer_from_the_old_release_breaks_the_row_that_overtook_it() -> None:
     began = time.monotonic()
 

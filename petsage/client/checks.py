@@ -67,12 +67,12 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def ping_fault(
-    response: Response, request_id: str, nonce: str, run: str, expect: str | None
+    response: Response, request_id: str, nonce: str, run: str, expect: str | None, *, tls: bool
 ) -> tuple[Failure | None, str]:
     """Return in which class the answer to a ping is wrong and how, or None and no word.
 
     `run` is the part that all nonces of this run share; `expect` what went out as
-    Expect-Release.
+    Expect-Release; `tls` whether the ping went over it.
     """
     status = response.status
     if 300 <= status < 400:
@@ -87,13 +87,16 @@ def ping_fault(
         kind = printable(response.header("Content-Type") or "nothing", 60)
         told = f"{status} with {kind}, without the header {contract.WORKER_HEADER}"
         if status == 400 and _WANTS_TLS.search(response.body):
-            told += "; the server speaks TLS there: try https://"
+            told += (
+                "; a proxy behind that TLS speaks plain HTTP to a port of TLS"
+                if tls
+                else "; the server speaks TLS there: try https://"
+            )
         return Failure.NOT_PETSAGE, told
     if expect is not None and status == contract.PROBLEMS["release-mismatch"][0]:
         return _mismatch_fault(response, request_id, expect)
     if status != 200:
-        hint = "; the URL must be the service's base" if status == NOT_FOUND else ""
-        return Failure.OTHER_STATUS, f"{status} from PetSage{hint}"
+        return Failure.OTHER_STATUS, f"{status} from PetSage"
     return _pong_fault(response, request_id, nonce, run)
 
 

@@ -22,8 +22,13 @@ Resolve = Callable[..., list[tuple[Any, ...]]]
 _PIECE = 65_536
 # A lookup that is younger than this is shared, so that a dead resolver holds few threads.
 _LOOKUP_SHARED_SECONDS = 1.0
-# What OpenSSL says, by its version, of a peer whose first bytes are no TLS.
-_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
+# What OpenSSL says, by its version, of a peer whose first bytes are no TLS. Only the first is
+# sure: a record that is too long, or broken, comes from a peer of TLS too.
+_NO_TLS = {
+    "WRONG_VERSION_NUMBER": "does not",
+    "RECORD_LAYER_FAILURE": "may not",
+    "PACKET_LENGTH_TOO_LONG": "may not",
+}
 
 
 class ExchangeError(Exception):
@@ -187,7 +192,8 @@ def shake_hands(
             detail = "the connection was closed within the TLS handshake"
             raise ExchangeError(Failure.RESET, detail) from None
         if isinstance(fault, ssl.SSLError) and fault.reason in _NO_TLS:
-            detail = "what answers there does not speak TLS; where it is plain HTTP, try http://"
+            detail = f"what answers there {_NO_TLS[fault.reason]} speak TLS"
+            detail += "; where it is plain HTTP, try http://"
             raise ExchangeError(Failure.TLS, detail) from None
         if isinstance(fault, ssl.SSLError):
             raise ExchangeError(Failure.TLS, f"TLS failed: {fault.reason or fault}") from None

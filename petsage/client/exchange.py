@@ -127,7 +127,7 @@ class Client:
                 send(connection, self._bytes(request), deadline)
             with deadline.phase("wait"):
                 first = receive(connection, deadline)
-            if first.startswith(_TLS_ALERT):
+            if not self._target.tls and first.startswith(_TLS_ALERT):
                 raise ExchangeError(Failure.TLS, "the server speaks TLS there; try https://")
             with deadline.phase("read"):
                 pieces = iter([first])

@@ -16,12 +16,14 @@ from petsage.client.verdict import ExitCode, Problem, Row
 # off.
 SKEW_SECONDS = 2.0
 _CHECK_URL = "This says nothing about the release; check the URL."
+_WORKER_DROPPED = f"It names a release: does something drop {contract.WORKER_HEADER} on the way?"
 
 
-def final_problem(fact: Fact) -> Problem:
+def final_problem(fact: Fact, *, after_right: bool) -> Problem:
     """Return the problem of a ping that no waiting can mend.
 
     One that did not fail was served though it expected a release which no service bears.
+    `after_right` says that right answers came before it.
     """
     if fact.failure is None:
         return (
@@ -32,14 +34,30 @@ def final_problem(fact: Fact) -> Problem:
         )
     if fact.untrusted:
         return ExitCode.UNREACHABLE, f"TLS: {fact.detail}."
+    hint = _of_the_url(fact, after_right=after_right)
     if fact.redirect:
-        return (
-            ExitCode.WRONG,
-            f"The ping was answered with {fact.detail}. "
-            f"Redirects are not followed: give the URL that answers itself. {_CHECK_URL}",
+        way_out = (
+            "" if after_right else " Redirects are not followed: give the URL that answers itself."
         )
-    hint = f" {_CHECK_URL}" if misses_petsage(fact) else ""
+        return ExitCode.WRONG, f"The ping was answered with {fact.detail}.{way_out}{hint}"
     return ExitCode.WRONG, f"PetSage answered wrongly: {fact.detail}.{hint}"
+
+
+def _of_the_url(fact: Fact, *, after_right: bool) -> str:
+    """Return what a 404 or a redirect tells of the URL and of the release that answered so."""
+    if not fact.redirect and fact.status != NOT_FOUND:
+        return ""
+    if after_right:
+        before = " Right answers came before, so the URL is right"
+        if fact.worker is None:
+            return f"{before}: something else answers there now."
+        return f"{before}: this release ({fact.release or 'hidden'}) has no such route."
+    if fact.worker is None and not fact.names_release:
+        return f" {_CHECK_URL}"
+    return (
+        " Either the URL is not the service's base, or this release has no such route: "
+        "check the URL first."
+    )
 
 
 def misses_petsage(fact: Fact) -> bool:
@@ -67,7 +85,11 @@ def row_problems(row: Row, tally: Tally, last: Fact | None, within: str) -> list
         return [(ExitCode.OTHER_RELEASE, sentence)]
     if row.waiting:
         detail = tally.last_failure.detail if tally.last_failure else "it never answered rightly"
-        return [(ExitCode.WRONG, f"PetSage never answered rightly {within}: {detail}.")]
+        if tally.last_failure and tally.last_failure.worker:
+            hint = _of_the_url(tally.last_failure, after_right=tally.ok > 0)
+        else:
+            hint = ""
+        return [(ExitCode.WRONG, f"PetSage never answered rightly {within}: {detail}.{hint}")]
     return list(_row_cut_short(row, last, within))
 
 
@@ -83,7 +105,7 @@ def _never_answered(last: Fact | None, within: str) -> Problem:
     return (
         ExitCode.WRONG,
         f"Something answered {within}, but not PetSage; the last ping found: {last.detail}. "
-        + _CHECK_URL,
+        + (_WORKER_DROPPED if last.names_release else _CHECK_URL),
     )
 
 

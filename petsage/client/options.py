@@ -141,8 +141,8 @@ def shared_options(command: Command) -> Command:
         click.option(
             "--output",
             metavar="FILE",
-            help="Write the report to this file (.txt .log .json .xml .md .html, or no ending); "
-            "stdout then shows it as text.",
+            help="Write the report to this file, whose ending (.json .xml .md .html) says the "
+            "format; stdout then shows it as text.",
         ),
         click.option(
             "-q",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from petsage.client.options import unusable
-from petsage.client.reports import as_text, format_of, rendered
+from petsage.client.reports import ENDINGS, as_text, format_of, rendered
 
 if TYPE_CHECKING:
     from petsage.client.outcome import Outcome
@@ -22,11 +22,12 @@ class Output:
 
     def __init__(self, path: str | None, form: str | None, *, quiet: bool, colour: bool) -> None:
         self._path = None if path == "-" else path
+        self._quiet, self._colour = quiet, colour
+        told = True
         try:
-            self._form = form or format_of(self._path or "")
+            self._form, told = (form, True) if form else format_of(self._path or "")
         except ValueError as fault:
             raise click.BadParameter(f"{fault}.", param_hint="'--output'") from None
-        self._quiet, self._colour = quiet, colour
         if self._path is None:
             return
         try:
@@ -34,6 +35,10 @@ class Output:
                 pass
         except (OSError, ValueError) as fault:
             raise unusable("--output", self._path, "be written", fault) from None
+        if not told and not quiet:
+            others = " ".join(ending for ending, form in ENDINGS.items() if form != "text")
+            told_as = f"the report in {self._path} will be text; these endings mean another format"
+            _say(sys.stderr, f"petsage: {told_as}: {others}\n")
 
     def write(self, outcome: Outcome) -> None:
         """Write the report. What fails now is said on stderr; the verdict's exit code stands."""

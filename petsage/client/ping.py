@@ -77,7 +77,8 @@ def ping(
         "retry_after_s": retry_after(response.header("Retry-After"), time.time()),
         "cacheable": "no-store" not in (response.header("Cache-Control") or "").lower(),
     }
-    failure, detail = ping_fault(response, request_id, nonce, marks.run, expect)
+    tls = "tls" in exchange.phases
+    failure, detail = ping_fault(response, request_id, nonce, marks.run, expect, tls=tls)
     if failure:
         return Fact(**known, failure=failure, detail=detail)
     if response.status == contract.PROBLEMS["release-mismatch"][0]:

@@ -13,8 +13,9 @@ from petsage.client.fact import Fact, Failure
 
 FAILURES_KEPT = 1_000
 _CLASSES = [failure.value for failure in Failure]
-# What a byte can count; a fleet of more releases than that has other troubles.
-_MOST_ENDINGS = 255
+# What a byte can count, less the expected release and the further ones; a fleet of more
+# releases than that has other troubles.
+_MOST_ENDINGS = 254
 _FURTHER_RELEASES = "(further releases)"
 
 
@@ -81,7 +82,7 @@ class Record:
             if len(self.failures) < FAILURES_KEPT:
                 self.failures.append(FailedPing(fact.due_at, fact.failure, fact.detail))
         else:
-            number = self._release_number(release)
+            number = self._release_number(release, first=new and self.new_name is None)
             self.slowest_s = max(self.slowest_s, fact.latency_s)
             seen = fact.due_at + fact.latency_s
             if new:
@@ -106,10 +107,10 @@ class Record:
                 self.gap_begins_s = self._last_success - self._started
         self._last_success = due
 
-    def _release_number(self, release: str) -> int:
+    def _release_number(self, release: str, *, first: bool) -> int:
         number = self._release_numbers.get(release)
         if number is None:
-            if len(self._names) >= _MOST_ENDINGS:
+            if len(self._names) >= _MOST_ENDINGS and not first:
                 release = _FURTHER_RELEASES
             number = self._release_numbers.setdefault(release, len(self._names))
             if number == len(self._names):

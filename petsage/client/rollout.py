@@ -113,6 +113,12 @@ class _Watch:
     def _settled(self) -> bool:
         return self._outcome.row.whole and self._row_from is None
 
+    def none_since_command(self) -> bool:
+        """Return whether nothing is known of the time since the command ended by itself."""
+        run = self._outcome.deploy
+        ended = run is not None and run.ended_at is not None and not run.cut_short
+        return ended and self._row_from is not None
+
     def _await_those_in_flight(self) -> None:
         end = time.monotonic() + self._plan.timeout + _STRAGGLER_SECONDS
         while self._loop.in_flight and (now := time.monotonic()) < end:
@@ -207,10 +213,15 @@ def rollout(
     finally:
         if deploy:
             deploy.stop(number)
+    none_since = watch.none_since_command()
+    if none_since:
+        outcome.row.begin_anew()
     if interrupted:
         outcome.problems.append((ExitCode.INTERRUPTED, f"Interrupted by {interrupted}."))
     else:
-        outcome.problems += findings.takeover_problems(outcome, watch.last, watch.within)
+        outcome.problems += findings.takeover_problems(
+            outcome, watch.last, watch.within, none_since=none_since
+        )
     outcome.problems += findings.command_problems(
         outcome, plan.deadline, interrupted=interrupted is not None
     )

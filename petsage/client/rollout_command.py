@@ -48,7 +48,7 @@ def run(
     """Watch the rollout, write its report and return the exit code."""
     timeout = shared.timeout
     _check_rate(rate, timeout, deadline)
-    _check_command(command, after_command)
+    _check_command(command, after_command, row_s=consecutive / rate)
     wiring, marks = wired(url, shared), Marks()
 
     def send(due: Due) -> Fact:
@@ -117,10 +117,17 @@ def _check_rate(rate: float, timeout: float, deadline: float) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 
 
-def _check_command(command: tuple[str, ...], after_command: float | None) -> None:
+def _check_command(command: tuple[str, ...], after_command: float | None, *, row_s: float) -> None:
+    """Refuse what can't be run, and a watch that ends before a row of `row_s` seconds can."""
     if after_command is not None and not command:
         raise click.BadParameter(
             "there is no COMMAND after which to watch on; --deadline bounds the watch.",
+            param_hint="'--after-command'",
+        )
+    if after_command is not None and after_command < row_s:
+        raise click.BadParameter(
+            f"{after_command:g} s are too short: the row that passes stands after the command's "
+            f"end and takes {row_s:g} s at this --rate and --consecutive.",
             param_hint="'--after-command'",
         )
     if command and shutil.which(command[0]) is None:

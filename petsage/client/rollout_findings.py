@@ -31,9 +31,21 @@ class Budget:
     require_switch: bool = False
 
 
-def takeover_problems(outcome: RolloutOutcome, last: Fact | None, within: str) -> Iterable[Problem]:
-    """Yield why the new release has not taken over; `within` is like "within 900 s"."""
+def takeover_problems(
+    outcome: RolloutOutcome, last: Fact | None, within: str, *, none_since: bool
+) -> Iterable[Problem]:
+    """Yield why the new release has not taken over; `within` is like "within 900 s".
+
+    `none_since` says that of the time since the command's end nothing is known.
+    """
     row, tally = outcome.row, outcome.tally
+    if none_since and not row.waiting:
+        yield (
+            ExitCode.MIXED,
+            f"{outcome.expected} answered, but no answer came since the command's end {within}: "
+            "the row must stand after it.",
+        )
+        return
     code = ExitCode.MIXED
     if not tally.answered:
         code = ExitCode.UNREACHABLE
@@ -51,7 +63,8 @@ def command_problems(
     Where the run was `interrupted`, only a failure of the command's own counts.
     """
     deploy = outcome.deploy
-    if deploy is None or deploy.exit_code == 0:
+    if deploy is None or (deploy.exit_code == 0 and not deploy.cut_short):
+        # One that was stopped has not done its work, though it may end with 0 on SIGTERM.
         return
     if interrupted and (deploy.started_at is None or deploy.cut_short):
         return

@@ -135,7 +135,8 @@ class _Run:
                 outcome.row, outcome.tally, self.last, f"within {self.plan.wait:g} s"
             )
         else:
-            outcome.problems.append(findings.final_problem(self.final))
+            after_right = outcome.tally.ok > 0
+            outcome.problems.append(findings.final_problem(self.final, after_right=after_right))
 
     def refuse(self) -> None:
         outcome = self.outcome

@@ -166,7 +166,7 @@ def test_output_holds_the_report_and_stdout_shows_it_as_text(
     assert (quiet.out, report.read_text()[0]) == ("", "{")
 
 
-def test_an_ending_of_no_format_is_a_fault_unless_a_format_is_named(
+def test_an_ending_of_something_else_is_a_fault_unless_a_format_is_named(
     service: Running, tmp_path: Path
 ) -> None:
     report = tmp_path / "report.pdf"
@@ -175,6 +175,20 @@ def test_an_ending_of_no_format_is_a_fault_unless_a_format_is_named(
     assert ".txt .log .json .xml .md .markdown .html .htm" in " ".join(done.err.split())
     assert petsage("smoke-test", service.url, "--output", report, "--format", "json").code == 0
     assert report.read_text().startswith("{")
+
+
+def test_an_unknown_ending_is_text_and_a_line_says_which_ones_are_not(
+    service: Running, tmp_path: Path
+) -> None:
+    report = tmp_path / "tmp.XaB3kq9Lw2"
+    done = petsage("smoke-test", service.url, "--output", report)
+    assert (done.code, report.read_text()[:6]) == (0, "PASSED")
+    assert done.err == (
+        f"petsage: the report in {report} will be text; these endings mean another format: "
+        ".json .xml .md .markdown .html .htm\n"
+    )
+    for asked in (["-q"], ["--format", "text"]):
+        assert petsage("smoke-test", service.url, "--output", report, *asked).err == ""
 
 
 def test_a_full_disk_changes_no_verdict(service: Running) -> None:

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from petsage import contract
-from tests.client.runs import petsage, smoke_test
+from tests.client.runs import petsage, rollout, smoke_test
 from tests.client.servers import (
     Fleet,
     Instance,
@@ -210,9 +210,8 @@ def test_a_wrong_answer_ends_it_at_once_with_1(respond: Respond) -> None:
     [
         constant(301, Location="https://app.example/system/smoke-test"),
         constant(404, b"No such app", Content_Type="text/plain"),
-        own_not_found,
     ],
-    ids=["http to https", "router's 404", "PetSage's own 404"],
+    ids=["http to https", "router's 404"],
 )
 def test_what_a_wrong_url_finds_is_said_to_tell_nothing_of_the_release(respond: Respond) -> None:
     with serving(respond) as server:
@@ -221,6 +220,63 @@ def test_what_a_wrong_url_finds_is_said_to_tell_nothing_of_the_release(respond: 
     assert (done.code, "Roll back" in told) == (1, False)
     assert "This says nothing about the release; check the URL." in told
     assert "what next Check the URL, and what stands" in told
+
+
+def own_redirect(request: Received, _: socket.socket) -> bytes:
+    return http(301, **PETSAGE.headers(request), Location="/elsewhere")
+
+
+ROUTELESS = pytest.mark.parametrize(
+    "respond", [own_not_found, own_redirect], ids=["404", "redirect"]
+)
+
+
+@ROUTELESS
+def test_a_first_answer_of_petsages_own_without_the_route_leaves_open_what_is_wrong(
+    respond: Respond,
+) -> None:
+    with serving(respond) as server:
+        (told,) = smoke_test(server.url, "--expect-release", "v43").report["problems"]
+    assert "says nothing about the release" not in told
+    assert "Either the URL is not the service's base, or this release has no such route" in told
+
+
+@ROUTELESS
+def test_after_right_answers_a_release_without_the_route_is_not_a_wrong_url(
+    respond: Respond,
+) -> None:
+    with serving(Fleet(lambda number: respond if number > 4 else PETSAGE)) as server:
+        done = petsage("smoke-test", server.url, "--wait", 9, "--expect-release", "v43")
+    told = " ".join(done.out.split())
+    assert (done.code, "Roll back" in told, "check the URL" in told) == (1, True, False)
+    assert "so the URL is right: this release (v43) has no such route." in told
+    assert "Redirects are not followed" not in told
+
+
+def test_after_right_answers_a_redirect_of_something_else_is_no_wrong_url_either() -> None:
+    away = constant(302, Location="https://login.example/")
+    with serving(Fleet(lambda number: away if number > 4 else PETSAGE)) as server:
+        (told,) = smoke_test(server.url, "--expect-release", "v43").report["problems"]
+    assert told.endswith("so the URL is right: something else answers there now.")
+
+
+def test_an_answer_that_names_a_release_but_no_worker_tells_of_a_header_that_was_dropped() -> None:
+    def stripped(request: Received, _: socket.socket) -> bytes:
+        return PETSAGE(request).replace(b"PetSage-Worker: w1\r\n", b"")
+
+    with serving(stripped) as server:
+        (told,) = smoke_test(server.url, "--wait", 0.6).report["problems"]
+    assert "does something drop PetSage-Worker on the way?" in told
+    assert "says nothing about the release" not in told
+
+
+def test_a_rollout_onto_a_wrong_base_says_what_may_be_wrong() -> None:
+    with serving(own_not_found) as server:
+        done = rollout(server.url, "--deadline", 0.5)
+    assert done.code == 4
+    assert (
+        "404 from PetSage. Either the URL is not the service's base" in done.report["problems"][0]
+    )
 
 
 def test_a_wrong_answer_of_petsages_own_is_a_reason_to_roll_back() -> None:

@@ -70,6 +70,13 @@ def test_more_releases_than_a_byte_can_count_are_filed_together() -> None:
     assert len(record.releases) < 256
 
 
+def test_the_expected_release_has_its_points_after_however_many_others() -> None:
+    old = [at(number, fact(release=f"old-{number}", mismatch=True)) for number in range(400)]
+    record = recorded(*old, at(400, NEW), at(401, NEW))
+    assert [point.ending for point in record.points()][-2:] == ["v43", "v43"]
+    assert (record.new_name, len(record.releases) + len(Failure)) == ("v43", 256)
+
+
 @pytest.mark.parametrize("failure", Failure)
 def test_every_class_of_failure_has_its_own_points(failure: Failure) -> None:
     (point,) = recorded(at(0, lost(failure))).points()

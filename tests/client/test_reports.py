@@ -16,7 +16,7 @@ from petsage.client.logs import LogFinding
 from petsage.client.outcome import Outcome
 from petsage.client.refusals import REFUSALS, Refused
 from petsage.client.reports import FORMATS, as_text, format_of, rendered
-from petsage.client.tally import Tally
+from petsage.client.tally import MOST_NAMES, Tally
 from petsage.client.verdict import ExitCode, Row
 from tests.client.facts import NEW, OLD, fact, lost
 
@@ -275,15 +275,26 @@ def test_a_run_in_which_nothing_came_can_be_reported(form: str) -> None:
         ("a.htm", "html"),
         ("a.b/step_summary_4711", "text"),
         ("report", "text"),
+        ("tmp.XaB3kq9Lw2", "text"),
     ],
 )
 def test_the_files_ending_says_the_format(path: str, form: str) -> None:
-    assert format_of(str(Path("/some/where", path))) == form
+    assert format_of(str(Path("/some/where", path))) == (form, not path.startswith("tmp"))
 
 
-def test_an_ending_that_stands_for_no_format_is_refused() -> None:
+@pytest.mark.parametrize(
+    "ending", ["pdf", "csv", "yaml", "yml", "xlsx", "png", "svg", "htlm", "PDF"]
+)
+def test_an_ending_that_stands_for_something_else_is_refused(ending: str) -> None:
     with pytest.raises(ValueError, match=r"ends in none of \.txt .*\.json .*; name the format"):
-        format_of("report.pdf")
+        format_of(f"report.{ending}")
+
+
+def test_more_workers_than_are_kept_are_not_counted_as_if_they_were_all() -> None:
+    report = outcome()
+    for number in range(MOST_NAMES + 50):
+        report.tally.add(fact(worker=f"random-{number}"))
+    assert "  workers    more than 1,000\n" in as_text.render(report)
 
 
 def test_one_failure_class_a_word_as_the_design_lists_them() -> None:

@@ -166,6 +166,42 @@ def test_where_a_switch_is_required_none_is_over_the_budget() -> None:
     assert watched(switching(10), budget=Budget(require_switch=True)).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("pick", "code"),
+    [
+        (lambda _: lost(Failure.REFUSED), ExitCode.UNREACHABLE),
+        (lambda _: OLD, ExitCode.OTHER_RELEASE),
+        (lambda _: NEW, ExitCode.OVER_BUDGET),
+        (lambda number: NEW if number < 3 else PAGE, ExitCode.MIXED),
+        (switching(10), ExitCode.PASSED),
+    ],
+    ids=["neither", "the old one", "the new one", "the new one at first", "both"],
+)
+def test_a_required_switch_passes_only_where_both_releases_were_seen(
+    pick: Callable[[int], Fact], code: ExitCode
+) -> None:
+    budget = Budget(max_failures=1_000, require_switch=True)
+    outcome = watched(pick, deadline=1.0, budget=budget)
+    record = outcome.record
+    assert outcome.exit_code is code
+    assert (code is ExitCode.PASSED) == (None not in (record.first_new, record.last_old))
+
+
+def test_a_required_switch_is_seen_also_where_releases_are_hidden() -> None:
+    hidden = {"release": None, "commit": None}
+
+    def send(due: Due) -> Fact:
+        new = replace(NEW, **hidden, mismatch=due.control)
+        return replace(OLD, **hidden) if due.number < at else new
+
+    plan = Plan("http://app.example", "v43", RATE, consecutive=5, deadline=3.0)
+    plan = replace(plan, budget=Budget(require_switch=True))
+    at = 10
+    assert rollout(plan, send).exit_code is ExitCode.PASSED
+    at = 0
+    assert rollout(plan, send).exit_code is ExitCode.OVER_BUDGET
+
+
 def test_a_slow_answer_from_the_old_release_breaks_the_row_that_overtook_it() -> None:
     began = time.monotonic()
 
@@ -254,6 +290,29 @@ def test_the_row_that_ends_the_watch_comes_after_the_command() -> None:
     outcome = watched(pick, command, deadline=10.0)
     assert (outcome.exit_code, outcome.elapsed_s > 2.5) == (0, True)
     assert outcome.row.breaks > 5
+
+
+def test_a_watch_that_ends_with_the_command_proves_nothing_of_what_answers_after_it() -> None:
+    # No ping is due between the command's end and that of the watch; another release is back.
+    command = Command(seconds=0.3)
+    slow: dict[str, Any] = {"rate": 4, "consecutive": 2, "deadline": 10.0}
+    outcome = watched(lambda _: OLD if command.ended else NEW, command, after_command=0.001, **slow)
+    assert (outcome.exit_code, command.run.exit_code) == (ExitCode.MIXED, 0)
+    assert "no answer came since the command's end within 0.001 s" in outcome.problems[0][1]
+    assert (outcome.row.whole, outcome.row.excluded_share) == (False, None)
+
+
+def test_a_command_that_ends_with_the_deadline_leaves_no_row_either() -> None:
+    class EndsWithTheDeadline(Command):
+        def stop(self, number: Signals) -> None:
+            self.run.ended_at, self.run.exit_code = time.time(), 0
+
+    outcome = watched(lambda _: NEW, EndsWithTheDeadline(seconds=60), deadline=1.5)
+    assert outcome.exit_code is ExitCode.MIXED
+    assert [told for _, told in outcome.problems] == [
+        "v43 answered, but no answer came since the command's end within 1.5 s: "
+        "the row must stand after it."
+    ]
 
 
 def test_a_command_that_fails_is_8_though_the_release_takes_over() -> None:

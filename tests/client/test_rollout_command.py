@@ -172,6 +172,15 @@ def test_a_command_that_hangs_is_ended_with_all_its_children(
     assert all(until_gone(int(pid)) for pid in pids.read_text().split())
 
 
+def test_a_command_that_is_stopped_at_the_deadline_is_8_though_it_ends_with_0(
+    service: Running,
+) -> None:
+    script = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
+    done = rollout(service.url, "--deadline", 2, "--", "sh", "-c", script)
+    assert (done.code, done.report["command"]["exit_code"]) == (8, 0)
+    assert "had not ended after 2 s and was stopped" in done.report["problems"][0]
+
+
 @pytest.mark.parametrize("after", ["& wait", "; true"], ids=["behind it", "before it"])
 def test_what_a_shell_has_started_may_clean_up_though_the_shell_is_gone(
     service: Running, tmp_path: Path, after: str
@@ -278,6 +287,9 @@ USAGE = {
     "a command that is not there": ["{url}", "--expect-release", "v43", "--", "/no/such"],
     "watching on after no command": [
         *("{url}", "--expect-release", "v43", "--after-command", "5"),
+    ],
+    "watching on for less than a row": [
+        *("{url}", "--expect-release", "v43", "--after-command", "1.9", "--", "true"),
     ],
     "an unwritable output": ["{url}", "--expect-release", "v43", "--output", "/nowhere/a.html"],
 }

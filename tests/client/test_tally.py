@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from petsage.client.tally import MOST_NAMES, OTHERS, Tally
 from petsage.client.verdict import Row
 from tests.client.facts import NEW, fact
@@ -23,6 +25,23 @@ def test_names_beyond_the_first_thousand_are_counted_together() -> None:
             57,
             MOST_NAMES + 57,
         )
+
+
+@pytest.mark.parametrize("expected", ["v43", "0F35C1B"], ids=["by release", "by commit"])
+def test_the_expected_release_keeps_its_name_among_a_thousand_others(expected: str) -> None:
+    tally = Tally(expected)
+    for number in range(MOST_NAMES + 50):
+        tally.add(fact(release=f"random-{number}", mismatch=True, status=412))
+    for _ in range(7):
+        tally.add(fact(release="v43", commit="0f35c1bb6a"))
+    assert (tally.releases[OTHERS].count, tally.releases["v43"].count) == (50, 7)
+
+
+def test_a_thousand_names_of_the_expected_commit_fill_no_memory_either() -> None:
+    tally = Tally("0f35c1b")
+    for number in range(MOST_NAMES + 50):
+        tally.add(fact(release=f"random-{number}", commit="0f35c1bb6a"))
+    assert tally.releases[OTHERS].count == 50
 
 
 def test_a_row_remembers_no_more_instances_than_were_asked_for() -> None:

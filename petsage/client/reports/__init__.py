@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from petsage.client.outcome import Outcome
 
 FORMATS = ("text", "json", "junit", "markdown", "html")
-_ENDINGS = {
+ENDINGS = {
     "": "text",
     ".txt": "text",
     ".log": "text",
@@ -24,18 +24,21 @@ _ENDINGS = {
     ".html": "html",
     ".htm": "html",
 }
+# Whoever writes one of these wants something else than text.
+_OTHER_FILES = frozenset([".pdf", ".csv", ".yaml", ".yml", ".xlsx", ".png", ".svg", ".htlm"])
 
 
-def format_of(path: str) -> str:
-    """Return the format that a file's name stands for; none is text.
+def format_of(path: str) -> tuple[str, bool]:
+    """Return the format that a file's name stands for, and whether its ending says so.
 
-    Raises ValueError with a sentence where it ends in something else.
+    What ends in something unknown, as a temporary file may, is text. Raises ValueError with a
+    sentence where it ends in what is certainly none of our formats.
     """
     ending = PurePath(path).suffix.lower()
-    if ending not in _ENDINGS:
-        known = " ".join(filter(None, _ENDINGS))
+    if ending in _OTHER_FILES:
+        known = " ".join(filter(None, ENDINGS))
         raise ValueError(f"{path!r} ends in none of {known}; name the format with --format")
-    return _ENDINGS[ending]
+    return ENDINGS.get(ending, "text"), ending in ENDINGS
 
 
 def rendered(outcome: Outcome, form: str) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from petsage.client.findings import counted, misses_petsage, row_phrase
 from petsage.client.outcome import Outcome, RolloutOutcome
 from petsage.client.reports import rollout_summary
-from petsage.client.tally import MOST_SHOWN
+from petsage.client.tally import MOST_NAMES, MOST_SHOWN, OTHERS
 from petsage.client.verdict import ExitCode
 
 NEXT_STEPS = {
@@ -90,7 +90,8 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
     if tally.instances:
         pairs.append(("instances", _most(tally.instances)))
     if tally.workers:
-        pairs.append(("workers", str(len(tally.workers))))
+        many = f"more than {MOST_NAMES:,}" if OTHERS in tally.workers else str(len(tally.workers))
+        pairs.append(("workers", many))
     pairs.append(("row", f"{row_phrase(row)}, {counted(row.breaks, 'break')}"))
     if outcome.refusals:
         good = sum(refusal.passed is True for refusal in outcome.refusals)

@@ -135,14 +135,20 @@ def _most_bytes_of(value: Any) -> float:
 
     It is endless where more has to be looked at. Most refusals are small, and need no more.
     """
-    if isinstance(value, str):
+    kind = type(value)
+    if kind is str:
         return len(value) * _MOST_BYTES + len('"",')
-    if isinstance(value, list) and len(value) <= MAX_FAULTS:
-        return sum(map(_most_bytes_of, value)) + len("[],")
-    if isinstance(value, dict) and len(value) <= MAX_FAULTS:
-        names = max(map(_most_bytes_of, value), default=0)
-        if names <= MAX_NAME_BYTES:
-            return sum(map(_most_bytes_of, value.values())) + len(value) * names + len("{},")
+    size = float(len("{},"))
+    if kind is dict and len(value) <= MAX_FAULTS:
+        for name, inner in value.items():
+            if len(name) * _MOST_BYTES > MAX_NAME_BYTES:
+                return math.inf
+            size += MAX_NAME_BYTES + len('"":') + _most_bytes_of(inner)
+        return size
+    if kind is list and len(value) <= MAX_FAULTS:
+        for inner in value:
+            size += _most_bytes_of(inner)
+        return size
     return math.inf
 
 

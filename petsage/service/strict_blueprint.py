@@ -59,7 +59,7 @@ def _in_order(fields: Any, data: Any, schema: Schema) -> Any:
 
     marshmallow finds unknown members in the order of a set, which each process has of its own.
     """
-    if not isinstance(fields, dict) or len(fields) < 2 or not isinstance(data, Mapping):
+    if type(fields) is not dict or len(fields) < 2 or not isinstance(data, (dict, Mapping)):
         return fields
     places = {name: place for place, name in enumerate(data)}
     places |= {field.data_key or name: -1 for name, field in schema.load_fields.items()}

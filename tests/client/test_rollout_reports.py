@@ -30,7 +30,8 @@ def test_the_json_report_has_the_members_of_the_design() -> None:
     assert list(report) == [
         *("schema", "url", "verdict", "exit_code", "expected_release", "started_at", "elapsed_s"),
         *("pings", "releases", "instances", "workers", "row", "refusals", "log", "problems"),
-        *("warnings", "rate", "command", "switch", "longest_gap_s", "failures"),
+        *("warnings", "rate", "command", "switch", "longest_gap_s", "open_gap_s"),
+        *("failures", "headline", "what_next", "now"),
     ]
     assert (report["schema"], report["rate"]) == ("petsage.rollout/1", 50.0)
     assert list(report["command"]) == ["argv", "exit_code", "started_at", "ended_at"]

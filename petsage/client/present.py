@@ -108,6 +108,8 @@ class Present:
         if self._is_silent():
             since = self._failed_from if failed else self._last_due
             return Now({}, frozenset(), since, failed, self._unanswered, last)
+        if not self._recent:
+            return Now()
         recent, right = [name for name, _ in self._recent], dict(self._recent)
         changes = sum(one != other for one, other in pairwise(recent))
         if changes <= 1 or self._run * 2 >= RECENT:

@@ -93,11 +93,11 @@ class _Run:
             )
             cut = timeout < plan.timeout and fact.failure is Failure.TIMEOUT
             if cut and tally.sent:
-                # The waiting ended it, and not the service.
+                # It ran into the end of the waiting, which says little of the service.
                 self.outcome.in_flight += 1
-                return
-            tally.add(fact, control=control)
-            self._take(fact, control=control)
+            else:
+                tally.add(fact, control=control)
+                self._take(fact, control=control)
             self.progress(tally, row, self._told(fact))
             if not (row.whole or row.instances_hidden):
                 self.sleep(min(self._pause(fact), max(0.0, deadline - time.monotonic())))

@@ -112,6 +112,13 @@ def test_the_page_stays_small_with_30000_pings(large: RolloutOutcome) -> None:
     assert len(rendered(large, "html").encode()) < 200_000
 
 
+def test_the_heading_tells_the_page_from_those_of_other_runs() -> None:
+    page = rendered(went(600), "html")
+    told = "over-budget</b>: petsage rollout for v43, 2027-01-15 08:00:00 UTC"
+    assert f"<b>{told}" in page
+    assert f"<title>{told.replace('</b>', '')}</title>" in page
+
+
 def failure_columns(page: str) -> dict[str, set[int]]:
     """Return, of the wide picture, the columns of the marks in the lane of each class."""
     wide = page.split('<svg class="wide"')[1].split("</svg>")[0]

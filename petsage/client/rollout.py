@@ -227,6 +227,9 @@ def rollout(
         outcome, plan.deadline, interrupted=interrupted is not None
     )
     outcome.problems += findings.budget_problems(outcome, plan.budget)
+    # What decides the verdict comes first.
+    verdict = outcome.exit_code
+    outcome.problems.sort(key=lambda problem: problem[0] is not verdict)
     outcome.warnings += findings.warnings(
         outcome,
         plan.budget,

@@ -103,6 +103,7 @@ def test_a_command_that_failed_comes_first_and_then_who_answers_now(
 ) -> None:
     outcome = went(pick, Command(code=3), deadline=2.5)
     assert outcome.exit_code is ExitCode.COMMAND_FAILED
+    assert outcome.problems[0][1] == "The command 'deploy' failed with exit code 3."
     assert (headline(outcome), next_step(outcome)) == (first, step)
 
 

@@ -67,6 +67,8 @@ def _unreachable(outcome: Outcome) -> str:
     last = outcome.tally.last_failure
     if outage := _outage(outcome):
         return outage
+    if last is None and not outcome.tally.ok:
+        return "Look at the platform: no ping came to an end."
     if last is None or outcome.tally.ok:
         return "Look at the platform, and at the way to it: it answers, but not each time."
     return _of_failure(last)

@@ -119,6 +119,29 @@ def test_the_heading_tells_the_page_from_those_of_other_runs() -> None:
     assert f"<title>{told.replace('</b>', '')}</title>" in page
 
 
+def test_a_switch_and_an_outage_after_it_have_a_line_each_for_their_words() -> None:
+    outcome = went(600, lost=0.0)
+    for number in range(600, 700):
+        due = number / 50
+        one = replace(lost(), due_at=START + due)
+        outcome.record.add(one, due, "", new=False)
+        outcome.record.add_in_turn(one, due, after_pause=False)
+        outcome.present.add(one, "", right=False)
+    outcome.elapsed_s = 14.0
+    wide = rendered(outcome, "html").split('<svg class="wide"')[1].split("</svg>")[0]
+    told = re.findall(r'y="(\d+)"[^>]*>((?:both answer|nobody answers), [^<]*)<', wide)
+    assert [words.partition(",")[0] for _, words in told] == ["both answer", "nobody answers"]
+    assert len({y for y, _ in told}) == 2
+
+
+def test_a_table_that_goes_on_beyond_a_narrow_screen_shows_it_at_its_edge() -> None:
+    style = rendered(went(20), "html").split("<style>")[1].split("</style>")[0]
+    rule = style.split(".scrolls {")[1].split("}")[0]
+    assert "overflow-x: auto" in rule
+    # A cover that scrolls along over a shadow that stays: seen only where there is more.
+    assert (rule.count("local"), rule.count("radial-gradient")) == (2, 2)
+
+
 def failure_columns(page: str) -> dict[str, set[int]]:
     """Return, of the wide picture, the columns of the marks in the lane of each class."""
     wide = page.split('<svg class="wide"')[1].split("</svg>")[0]

@@ -122,7 +122,7 @@ class _Picture:
             label = f"both answer, {end - begin:.1f} s"
         elif self._outcome.outage_s is not None:
             label = f"nobody answers, {end - begin:.1f} s"
-        return self._band(begin, end, label)
+        return self._band(begin, end, label, _TOP - 8)
 
     def _outage(self) -> str:
         """Return the band of an outage that is open at the end: to the right edge."""
@@ -130,15 +130,16 @@ class _Picture:
         if record.open_gap_s is None or not self._outcome.now.nobody:
             return ""
         label = f"nobody answers, {record.open_gap_s:.1f} s and on"
-        return self._band(record.open_gap_begins_s, self._span, label)
+        # Within the picture: above it the switch has its words.
+        return self._band(record.open_gap_begins_s, self._span, label, _TOP + 16)
 
-    def _band(self, begin: float, end: float, label: str) -> str:
+    def _band(self, begin: float, end: float, label: str, y: int) -> str:
         x = self._x(begin)
         width = max(2, self._x(end) - x)
-        anchor, at = ("start", x) if x < self._width * 0.6 else ("end", x + width)
+        anchor, at = ("start", x) if x < self._width * 0.6 else ("end", x + width - 4)
         return (
             f'<rect class="band" x="{x}" y="{_TOP}" width="{width}" height="{_PLOT_HEIGHT}"/>'
-            f'<text x="{at}" y="{_TOP - 8}" text-anchor="{anchor}">{label}</text>'
+            f'<text x="{at}" y="{y}" text-anchor="{anchor}">{label}</text>'
         )
 
     def _grid(self) -> Iterable[str]:

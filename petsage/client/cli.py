@@ -74,7 +74,7 @@ Examples:
     metavar="FILE|-",
     help="Read the far end of the log pipeline; pass only when the last ping's line arrives.",
 )
-@seconds_option("--logs-within", "How long the log line may take from its answer.", default=30.0)
+@seconds_option("--logs-within", "How long the log line may take from its answer.  [default: 30]")
 @shared_options
 @click.pass_obj
 def smoke_test_command(interrupts: Interrupts, /, url: str, shared: Shared, **options: Any) -> int:

@@ -35,6 +35,7 @@ class Deploy:
         self.run = DeployRun(argv)
         self._output = output
         self._process: subprocess.Popen[bytes] | None = None
+        self._killed = False
 
     @property
     def started(self) -> bool:
@@ -81,14 +82,15 @@ class Deploy:
         # One that is stopped takes no other signal.
         self._signal(signal.SIGCONT)
         give_up = time.monotonic() + GRACE_SECONDS
-        while time.monotonic() < give_up and self._lives(process):
+        while not self._killed and time.monotonic() < give_up and self._lives(process):
             time.sleep(_STEP_SECONDS)
         self.kill()
         self._end(process.wait())
 
     def kill(self) -> None:
-        """Kill what there is of the command's group."""
-        if self.run.ended_at is None:
+        """Kill what there is of the command's group, at once; `stop` then waits no longer."""
+        if self.started and not self.ended:
+            self._killed = self.run.cut_short = True
             self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:

@@ -96,6 +96,8 @@ def row_problems(row: Row, tally: Tally, last: Fact | None, within: str) -> list
 def _never_answered(last: Fact | None, within: str) -> Problem:
     if last is None:
         return ExitCode.UNREACHABLE, f"No ping came to an end {within}."
+    if last.untrusted:
+        return ExitCode.UNREACHABLE, f"PetSage never answered {within}: {last.detail}."
     if last.transient:
         return (
             ExitCode.UNREACHABLE,
@@ -124,20 +126,25 @@ def _row_cut_short(row: Row, last: Fact | None, within: str) -> Iterable[Problem
         yield (
             ExitCode.WRONG,
             f"{counted(row.strays, 'answer')} came from something that is not PetSage, "
-            f"between right ones, and the row was not whole {within}.",
+            f"after right ones, and the row was not whole {within}.",
         )
     if others:
         yield (
             ExitCode.MIXED,
-            f"{row.expected} answers, but another release still does: "
+            f"After {row.expected} had answered, another release did too: "
             f"the row broke {counted(others, 'time')} and was not whole {within}.",
         )
-    if row.instances_missing:
-        hidden = "" if row.instances else " (the answers may not name theirs)"
+    if row.instances_hidden:
+        yield (
+            ExitCode.MIXED,
+            f"The answers name no instance (PETSAGE_DISCLOSE_RELEASE=false there), and so "
+            f"{row.instances_asked} can't be told apart.",
+        )
+    elif row.instances_missing:
         yield (
             ExitCode.MIXED,
             f"{counted(len(row.instances), 'distinct instance')} of the "
-            f"{row.instances_asked} asked for stood in the row {within}{hidden}.",
+            f"{row.instances_asked} asked for stood in the row {within}.",
         )
     if row.filled and row.unproved:
         workers = counted(len(row.unproved), "worker")
@@ -174,8 +181,11 @@ def log_problems(log: LogFinding | None, within: float) -> list[Problem]:
     """Return the problem of a log whose marker did not arrive."""
     if log is None or log.found:
         return []
-    why = f" ({log.trouble})" if log.trouble else ""
-    sentence = f"The log line of the last ping did not arrive within {within:g} s{why}."
+    if log.ended:
+        sentence = f"The log line of the last ping did not arrive: {log.trouble}."
+    else:
+        why = f" ({log.trouble})" if log.trouble else ""
+        sentence = f"The log line of the last ping did not arrive within {within:g} s{why}."
     return [(ExitCode.LOG_MISSING, sentence)]
 
 

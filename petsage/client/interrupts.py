@@ -20,14 +20,15 @@ class Interrupted(BaseException):
 class Interrupts:
     """Raises Interrupted where the run waits; a signal that comes elsewhere is kept until then.
 
-    A second signal ends the process at once, should even the report hang; `at_last` is then
-    called first.
+    A second signal calls `hurry`, for whatever holds up the report; a third ends the process at
+    once, should even the report hang.
     """
 
-    at_last: Callable[[], None] = staticmethod(lambda: None)
+    hurry: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(self) -> None:
         self._caught: signal.Signals | None = None
+        self._hurried = False
         self._open = False
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._take)
@@ -37,8 +38,11 @@ class Interrupts:
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
         if self._caught is not None:
-            self.at_last()
-            os._exit(EXIT_CODE)
+            if self._hurried:
+                os._exit(EXIT_CODE)
+            self._hurried = True
+            self.hurry()
+            return
         self._caught = signal.Signals(number)
         self._raise()
 

@@ -29,13 +29,15 @@ _MAX_STARTS = 64
 class LogFinding:
     """What came of the marker: seconds from the answer to its line, and whether it is one object.
 
-    `trouble` says why the line can not come any more, where that is so.
+    `trouble` says why the line did not come, where that is known, and `ended` whether it could not
+    come any more.
     """
 
     found: bool
     late_s: float | None = None
     whole: bool | None = None
     trouble: str = ""
+    ended: bool = False
 
 
 @dataclass(slots=True)
@@ -150,7 +152,7 @@ class LogWatch:
             self._wait_for(lambda: request_id in self._seen, answered + within)
             sighting = self._seen.get(request_id)
             if sighting is None or sighting.at > answered + within:
-                return LogFinding(found=False, trouble=self._trouble)
+                return LogFinding(found=False, trouble=self._trouble, ended=self._ended)
             self._wait_for(lambda: sighting.whole, sighting.at + _GRACE_SECONDS)
             late = round(max(0.0, sighting.at - answered), 3)
             return LogFinding(found=True, late_s=late, whole=sighting.whole)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from petsage.client.logs import LogFinding
+from petsage.client.present import Now, Present
 from petsage.client.record import Record
 from petsage.client.refusals import Refused
 from petsage.client.tally import Tally
@@ -14,7 +15,11 @@ from petsage.client.verdict import ExitCode, Problem, Row, exit_code
 
 @dataclass(slots=True)
 class Outcome:
-    """One smoke test: `started_at` in Unix time, `elapsed_s` in seconds; `log` if asked for."""
+    """One smoke test: `started_at` in Unix time, `elapsed_s` in seconds; `log` if asked for.
+
+    `within` says how long there was, such as "within 60 s"; `in_flight` is how many pings have not
+    come to an end.
+    """
 
     kind: ClassVar[str] = "smoke-test"
     url: str
@@ -22,7 +27,10 @@ class Outcome:
     started_at: float
     tally: Tally
     row: Row
+    within: str = ""
     elapsed_s: float = 0.0
+    present: Present = field(default_factory=Present)
+    in_flight: int = 0
     refusals: list[Refused] = field(default_factory=list)
     log: LogFinding | None = None
     problems: list[Problem] = field(default_factory=list)
@@ -32,6 +40,11 @@ class Outcome:
     def exit_code(self) -> ExitCode:
         """The first of the problems' codes, or 0."""
         return exit_code(self.problems)
+
+    @property
+    def now(self) -> Now:
+        """Who answers at the end."""
+        return self.present.now
 
 
 @dataclass(slots=True)
@@ -47,16 +60,19 @@ class DeployRun:
 
 @dataclass(slots=True)
 class RolloutOutcome(Outcome):
-    """One rollout: pings a second, what happened when, and the command, if one was to run.
-
-    `in_flight` is how many pings have not come to an end.
-    """
+    """One rollout: pings a second, what happened when, and the command, if one was to run."""
 
     kind: ClassVar[str] = "rollout"
     rate: float = 10.0
     record: Record = field(default_factory=lambda: Record(0.0))
     deploy: DeployRun | None = None
-    in_flight: int = 0
+
+    @property
+    def deployed_before(self) -> bool:
+        """Whether the expected release answered before the command was started."""
+        first_new = self.record.first_new
+        began = self.deploy.started_at if self.deploy else None
+        return first_new is not None and began is not None and first_new < began
 
     @property
     def outage_s(self) -> float | None:

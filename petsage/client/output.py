@@ -12,6 +12,7 @@ import click
 
 from petsage.client.options import unusable
 from petsage.client.reports import ENDINGS, as_text, format_of, rendered
+from petsage.client.reports.advice import next_step
 
 if TYPE_CHECKING:
     from petsage.client.outcome import Outcome
@@ -52,7 +53,7 @@ class Output:
             if outcome.exit_code:
                 code = outcome.exit_code
                 told = next((told for found, told in outcome.problems if found is code), "")
-                _say(sys.stderr, f"petsage: {code.word}: {told}\n")
+                _say(sys.stderr, f"petsage: {code.word}: {told} {next_step(outcome)}\n")
         elif self._path is None and self._form != "text":
             _say(sys.stdout, rendered(outcome, self._form))
         else:

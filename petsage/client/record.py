@@ -50,6 +50,9 @@ class Record:
         self._numbers = {name: number for number, name in enumerate(_CLASSES)}
         self._release_numbers: dict[str, int] = {}
         self._last_success: float | None = None
+        # From when on nobody has answered, as far as was asked; None before the first answer.
+        self._silent_from: float | None = None
+        self._last_due = 0.0
         self.failures: list[FailedPing] = []
         # The name of the expected release, which may have been asked for by its commit.
         self.new_name: str | None = None
@@ -65,6 +68,21 @@ class Record:
         if self.first_new is None or self.last_old is None:
             return None
         return max(0.0, self.last_old - self.first_new)
+
+    @property
+    def open_gap_s(self) -> float | None:
+        """For how long nobody had answered when the last ping was due.
+
+        None where that one was answered, or where nobody ever has answered.
+        """
+        if self._silent_from is None or self._last_due <= self._silent_from:
+            return None
+        return self._last_due - self._silent_from
+
+    @property
+    def open_gap_begins_s(self) -> float:
+        """When that began, in seconds from the start."""
+        return (self._silent_from or 0.0) - self._started
 
     @property
     def releases(self) -> list[str]:
@@ -96,8 +114,10 @@ class Record:
 
     def add_in_turn(self, fact: Fact, due: float, *, after_pause: bool) -> None:
         """Take in the same again by due time, for the gap; none is measured over a pause."""
+        self._last_due = due
         if after_pause:
             self._last_success = None
+            self._silent_from = None if self._silent_from is None else due
         if fact.failure is not None:
             return
         if self._last_success is not None:
@@ -105,7 +125,7 @@ class Record:
             if gap > (self.longest_gap_s or 0.0):
                 self.longest_gap_s = gap
                 self.gap_begins_s = self._last_success - self._started
-        self._last_success = due
+        self._last_success = self._silent_from = due
 
     def _release_number(self, release: str, *, first: bool) -> int:
         number = self._release_numbers.get(release)

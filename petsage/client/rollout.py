@@ -28,6 +28,8 @@ FIRST_LOOK_SECONDS = 1.0
 _TURN_SECONDS = 0.1
 # A ping keeps its own time limit; this is for a machine that gives its thread no time to.
 _STRAGGLER_SECONDS = 5.0
+# When a run is cut short, pings that have waited longer than this tell that nobody answers.
+_PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +92,11 @@ class _Watch:
         self.last: Fact | None = None
         self.most_late_s = 0.0
         self._end = time.monotonic() + plan.deadline
-        # What bounds the watch, in words.
-        self.within = f"within {plan.deadline:g} s"
 
     def until_settled(self) -> None:
         """Ping until the new release has taken over, or the deadline."""
         row, loop = self._outcome.row, self._loop
+        self._outcome.within = f"within {self._plan.deadline:g} s"
         while (now := time.monotonic()) < self._end:
             loop.send_due(control=row.filled and not row.whole)
             turn = min(loop.next_due, self._end, now + _TURN_SECONDS)
@@ -140,7 +141,7 @@ class _Watch:
         after = self._plan.after_command
         if after is not None and now + after < self._end:
             self._end = now + after
-            self.within = f"within {after:g} s of the command's end"
+            self._outcome.within = f"within {after:g} s of the command's end"
 
     def _count(self, ended: Ended) -> None:
         """Take in what needs no order, as soon as it is there."""
@@ -168,6 +169,9 @@ class _Watch:
         else:
             outcome.row.add(fact)
         outcome.record.add_in_turn(fact, due.at, after_pause=due.after_pause)
+        if fact.failure is not None or fact.names_release or not due.control:
+            new = fact.bears(self._plan.expected) if due.control else outcome.row.is_right(fact)
+            outcome.present.add(fact, outcome.tally.release_of(fact), right=new)
         if fact.failure is not None:
             return
         if self._first_success is None:
@@ -217,15 +221,18 @@ def rollout(
     if none_since:
         outcome.row.begin_anew()
     if interrupted:
+        patience = max(_PATIENCE_SECONDS, 2 * outcome.record.slowest_s)
+        outcome.present.cut_short(outcome.in_flight, time.time(), patience)
         outcome.problems.append((ExitCode.INTERRUPTED, f"Interrupted by {interrupted}."))
     else:
-        outcome.problems += findings.takeover_problems(
-            outcome, watch.last, watch.within, none_since=none_since
-        )
+        outcome.problems += findings.takeover_problems(outcome, watch.last, none_since=none_since)
     outcome.problems += findings.command_problems(
         outcome, plan.deadline, interrupted=interrupted is not None
     )
     outcome.problems += findings.budget_problems(outcome, plan.budget)
+    # What decides the verdict comes first.
+    verdict = outcome.exit_code
+    outcome.problems.sort(key=lambda problem: problem[0] is not verdict)
     outcome.warnings += findings.warnings(
         outcome, plan.budget, most_late_s=watch.most_late_s, paused_s=loop.paused_s
     )

@@ -56,14 +56,18 @@ def run(
         return ping(wiring.client, marks, expect=expect, timeout=timeout, due=due.at)
 
     progress = RolloutProgress(
-        wiring.stream, live=wiring.live, rate=rate, after_command=after_command
+        wiring.stream,
+        live=wiring.live,
+        rate=rate,
+        deadline=deadline,
+        after_command=after_command,
     )
     relay = deploy = None
     if command:
         own = subprocess.DEVNULL if sys.stderr is None else sys.stderr.fileno()
         relay = Relay(progress.say_above, own) if wiring.live and not shared.quiet else None
         deploy = Deploy(command, relay.side if relay else own)
-        interrupts.at_last = deploy.kill
+        interrupts.hurry = deploy.kill
     outcome = rollout(
         Plan(
             url=url,

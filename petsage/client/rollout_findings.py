@@ -12,10 +12,6 @@ from petsage.client.verdict import ExitCode, Problem
 
 # Pings go out within a few milliseconds of when they are due, unless this machine is too busy.
 LATE_SECONDS = 0.1
-_NO_SWITCH = (
-    "No switch was observed: no other release than {} answered. "
-    "Start the rollout before the deploy."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +28,9 @@ class Budget:
 
 
 def takeover_problems(
-    outcome: RolloutOutcome, last: Fact | None, within: str, *, none_since: bool
+    outcome: RolloutOutcome, last: Fact | None, *, none_since: bool
 ) -> Iterable[Problem]:
-    """Yield why the new release has not taken over; `within` is like "within 900 s".
+    """Yield why the new release has not taken over; `last` is what the last ping found.
 
     `none_since` says that of the time since the command's end nothing is known.
     """
@@ -42,8 +38,8 @@ def takeover_problems(
     if none_since and not row.waiting:
         yield (
             ExitCode.MIXED,
-            f"{outcome.expected} answered, but no answer came since the command's end {within}: "
-            "the row must stand after it.",
+            f"{outcome.expected} answered, but no answer came since the command's end "
+            f"{outcome.within}: the row must stand after it.",
         )
         return
     code = ExitCode.MIXED
@@ -51,7 +47,7 @@ def takeover_problems(
         code = ExitCode.UNREACHABLE
     elif row.waiting:
         code = ExitCode.OTHER_RELEASE
-    for _, sentence in row_problems(row, tally, last, within):
+    for _, sentence in row_problems(row, tally, last, outcome.within):
         yield code, sentence
 
 
@@ -97,13 +93,16 @@ def budget_problems(outcome: RolloutOutcome, budget: Budget) -> Iterable[Problem
             f"{counted(failed, 'ping')} of {tally.sent} failed ({classes}); "
             f"{budget.max_failures} may.",
         )
-    gap = record.longest_gap_s
-    if budget.max_gap is not None and gap is not None and gap > budget.max_gap:
-        yield (
-            ExitCode.OVER_BUDGET,
-            f"No ping succeeded for {gap:.2f} s, {record.gap_begins_s:.1f} s after the start; "
-            f"{budget.max_gap:g} s are allowed.",
-        )
+    for gap, begins, still in (
+        (record.longest_gap_s, record.gap_begins_s, ""),
+        (record.open_gap_s, record.open_gap_begins_s, " and none has since"),
+    ):
+        if budget.max_gap is not None and gap is not None and gap > budget.max_gap:
+            yield (
+                ExitCode.OVER_BUDGET,
+                f"No ping succeeded for {gap:.2f} s, {begins:.1f} s after the start{still}; "
+                f"{budget.max_gap:g} s are allowed.",
+            )
     if budget.max_latency is not None and record.slowest_s > budget.max_latency:
         yield (
             ExitCode.OVER_BUDGET,
@@ -111,11 +110,21 @@ def budget_problems(outcome: RolloutOutcome, budget: Budget) -> Iterable[Problem
             "allowed.",
         )
     if budget.require_switch and _no_switch(outcome):
-        yield ExitCode.OVER_BUDGET, _NO_SWITCH.format(outcome.expected)
+        yield ExitCode.OVER_BUDGET, _switch_missed(outcome)
 
 
 def _no_switch(outcome: RolloutOutcome) -> bool:
     return outcome.record.first_new is not None and outcome.record.last_old is None
+
+
+def _switch_missed(outcome: RolloutOutcome) -> str:
+    missed = f"No switch was observed: no other release than {outcome.expected} answered."
+    if outcome.deployed_before:
+        return (
+            f"{missed} {outcome.expected} answered before the command was started: it was "
+            "deployed already, or the release's name did not change."
+        )
+    return f"{missed} Start the rollout before the deploy."
 
 
 def warnings(
@@ -123,7 +132,7 @@ def warnings(
 ) -> Iterable[str]:
     """Yield what is odd but fails nothing, and where the watch itself was not what it should be."""
     if not budget.require_switch and _no_switch(outcome):
-        yield _NO_SWITCH.format(outcome.expected)
+        yield _switch_missed(outcome)
     yield from answer_warnings(outcome.tally)
     if most_late_s > LATE_SECONDS:
         yield (

@@ -20,11 +20,19 @@ class RolloutProgress(Speaker):
     """Call it after each ping; `clear` before anything else is written."""
 
     def __init__(
-        self, stream: TextIO | None, *, live: bool, rate: float, after_command: float | None = None
+        self,
+        stream: TextIO | None,
+        *,
+        live: bool,
+        rate: float,
+        deadline: float = 900.0,
+        after_command: float | None = None,
     ) -> None:
         super().__init__(stream, live=live, plain_every_s=_PLAIN_SECONDS)
         self._watches_on = (
-            "until the deadline" if after_command is None else f"for up to {after_command:g} s"
+            f"until {deadline:g} s (bound it with --after-command)"
+            if after_command is None
+            else f"for up to {after_command:g} s"
         )
         self._recent: deque[str] = deque(maxlen=max(_BAR, round(rate * _RECENT_SECONDS)))
         self._told_exit = False
@@ -59,11 +67,17 @@ class RolloutProgress(Speaker):
             parts.append(f"last: {tally.last_failure.failure.value}{told}")
         if outcome.in_flight > 1:
             parts.append(f"{outcome.in_flight} under way")
-        if row.waiting:
+        deploy = outcome.deploy
+        if deploy and row.waiting and deploy.exit_code == 0:
+            parts.append(
+                f"the command has ended; waiting for {outcome.expected} {self._watches_on}"
+            )
+        elif row.waiting:
             parts.append(f"waiting for {outcome.expected}")
         else:
             parts.append(row_phrase(row))
-        deploy = outcome.deploy
+        if deploy and deploy.started_at is None and not tally.answered:
+            parts.append("PetSage has not answered yet, and so the command is not started")
         if deploy and deploy.started_at and not deploy.ended_at:
             parts.append("the command runs")
         elif deploy and deploy.exit_code:

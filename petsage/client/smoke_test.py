@@ -77,7 +77,8 @@ class _Run:
     def ping_until_whole(self) -> None:
         plan, row, tally = self.plan, self.outcome.row, self.outcome.tally
         deadline = time.monotonic() + plan.wait
-        while not row.whole and self.final is None:
+        # No waiting makes a service name its instances.
+        while not (row.whole or row.instances_hidden) and self.final is None:
             left = deadline - time.monotonic()
             if left <= 0:
                 return
@@ -90,14 +91,23 @@ class _Run:
                 if control
                 else self.service.ping(plan.expected, timeout)
             )
-            tally.add(fact, control=control)
-            self._take(fact, control=control, cut=timeout < plan.timeout)
+            cut = timeout < plan.timeout and fact.failure is Failure.TIMEOUT
+            if cut and tally.sent:
+                # It ran into the end of the waiting, which says little of the service.
+                self.outcome.in_flight += 1
+            else:
+                tally.add(fact, control=control)
+                self._take(fact, control=control)
             self.progress(tally, row, self._told(fact))
-            if not row.whole:
+            if not (row.whole or row.instances_hidden):
                 self.sleep(min(self._pause(fact), max(0.0, deadline - time.monotonic())))
 
-    def _take(self, fact: Fact, *, control: bool, cut: bool) -> None:
-        row = self.outcome.row
+    def _take(self, fact: Fact, *, control: bool) -> None:
+        row, self.last = self.outcome.row, fact
+        if fact.failure is not None or fact.names_release or not control:
+            expected = self.plan.expected
+            right = fact.bears(expected) if control and expected else row.is_right(fact)
+            self.outcome.present.add(fact, self.outcome.tally.release_of(fact), right=right)
         if is_final(fact, waiting=row.waiting):
             self.final = fact
             return
@@ -109,9 +119,6 @@ class _Run:
             self.marker, self.answered = fact.request_id, time.monotonic()
             if control and not fact.mismatch and not fact.names_release:
                 self.final = fact
-        # A ping that only ran into the end of the waiting says little of the service.
-        if self.last is None or not (cut and fact.failure is Failure.TIMEOUT):
-            self.last = fact
 
     def _told(self, fact: Fact) -> str:
         """Return, for the progress, what is amiss with a ping or who answers meanwhile."""
@@ -132,7 +139,7 @@ class _Run:
         outcome = self.outcome
         if self.final is None:
             outcome.problems += findings.row_problems(
-                outcome.row, outcome.tally, self.last, f"within {self.plan.wait:g} s"
+                outcome.row, outcome.tally, self.last, outcome.within
             )
         else:
             after_right = outcome.tally.ok > 0
@@ -171,6 +178,7 @@ def smoke_test(
         started_at=time.time(),
         tally=Tally(plan.expected),
         row=Row(plan.expected, plan.consecutive, plan.instances),
+        within=f"within {plan.wait:g} s",
     )
     run = _Run(plan, service, sleep, progress, outcome)
     try:

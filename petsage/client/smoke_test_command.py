@@ -7,6 +7,8 @@ import stat
 import time
 from pathlib import Path
 
+import click
+
 from petsage.client.exchange import Client
 from petsage.client.fact import Fact
 from petsage.client.interrupts import Interrupts
@@ -20,6 +22,7 @@ from petsage.client.wiring import wired
 
 CONSECUTIVE = 3
 CONSECUTIVE_WITH_RELEASE = 20
+LOGS_WITHIN = 30.0
 
 
 def run(
@@ -34,10 +37,10 @@ def run(
     instances: int | None,
     no_refusals: bool,
     logs: str | None,
-    logs_within: float,
+    logs_within: float | None,
 ) -> int:
     """Run the smoke test, write its report and return the exit code."""
-    _check_logs(logs)
+    _check_logs(logs, logs_within)
     wiring = wired(url, shared)
     marks = Marks()
     watch = _watch(logs, marks)
@@ -52,7 +55,7 @@ def run(
             interval=interval,
             timeout=shared.timeout,
             refusals=not no_refusals,
-            logs_within=logs_within,
+            logs_within=LOGS_WITHIN if logs_within is None else logs_within,
         ),
         Remote(wiring.client, marks, interrupts, expected=expected, timeout=shared.timeout),
         await_line=interrupts.during(watch.await_line) if watch else None,
@@ -99,8 +102,12 @@ class Remote:
         )
 
 
-def _check_logs(logs: str | None) -> None:
+def _check_logs(logs: str | None, logs_within: float | None) -> None:
     if logs is None:
+        if logs_within is not None:
+            raise click.BadParameter(
+                "there is no log to read; name it with --logs.", param_hint="'--logs-within'"
+            )
         return
     path = Path(logs)
     try:

@@ -25,6 +25,7 @@ class ReleaseCount:
     first_seen: float
     last_seen: float
     latencies: array[float] = field(default_factory=lambda: array("d"))
+    instances: Counter[str] = field(default_factory=Counter)
 
     @property
     def count(self) -> int:
@@ -61,6 +62,7 @@ class Tally:
         self.last_failure: Fact | None = None
         self.skew_s = 0.0
         self.cacheable = 0
+        self._pairs = 0
 
     @property
     def answered(self) -> bool:
@@ -112,3 +114,9 @@ class Tally:
         release.first_seen = min(release.first_seen, seen)
         release.last_seen = max(release.last_seen, seen)
         release.latencies.append(fact.latency_s)
+        if fact.instance is not None:
+            name, known = fact.instance, release.instances
+            # The limit is one for all: a thousand releases of a thousand instances are too many.
+            name = name if name in known or self._pairs < MOST_NAMES else OTHERS
+            self._pairs += name not in known
+            known[name] += 1

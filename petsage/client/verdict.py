@@ -128,6 +128,11 @@ class Row:
         return max(0, (self.instances_asked or 0) - len(self.instances))
 
     @property
+    def instances_hidden(self) -> bool:
+        """Whether instances were asked for, and none of a row of right answers names its own."""
+        return bool(self.instances_missing and not self.instances and self.reached >= self.needed)
+
+    @property
     def unproved(self) -> frozenset[str]:
         """The workers of the row that name no release and have refused none either.
 

@@ -54,5 +54,6 @@ def went(
         right = one.failure is None and outcome.row.is_right(one)
         outcome.record.add(one, due, outcome.tally.release_of(one), new=right)
         outcome.record.add_in_turn(one, due, after_pause=False)
+        outcome.present.add(one, outcome.tally.release_of(one), right=right)
     outcome.problems += findings.budget_problems(outcome, findings.Budget())
     return outcome

@@ -48,6 +48,7 @@ USAGE = {
     "a line break at the end": ["{url}\r\n"],
     "a host that is none": ["http://app..example"],
     "two URLs": ["{url}", "{url}"],
+    "a time for a log that is not read": ["{url}", "--logs-within", "5"],
     "an unknown option": ["{url}", "--nope"],
     "seconds that are none": ["{url}", "--wait", "soon"],
     "not a number": ["{url}", "--wait", "nan"],
@@ -140,7 +141,7 @@ def test_quiet_says_nothing_but_one_line_where_it_fails(service: Running) -> Non
     assert petsage("smoke-test", service.url, "-q").__dict__ == {"code": 0, "out": "", "err": ""}
     failed = petsage("smoke-test", service.url, "-q", "--expect-release", "v9", "--wait", 0.5)
     assert (failed.code, failed.out) == (4, "")
-    assert re.fullmatch(r"petsage: other-release: .+\n", failed.err)
+    assert re.fullmatch(r"petsage: other-release: .+ Look whether the deploy took.+\n", failed.err)
 
 
 def test_quiet_says_the_sentence_of_the_verdict() -> None:

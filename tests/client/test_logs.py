@@ -156,6 +156,16 @@ def test_a_file_that_never_comes_is_6_and_says_so(tmp_path: Path) -> None:
     assert "does not exist" in done.report["problems"][0]
 
 
+def test_a_log_that_has_ended_was_not_waited_for() -> None:
+    with serving(PETSAGE) as server:
+        done = smoke_test(server.url, "--no-refusals", "--logs", "-", "--logs-within", 30)
+    assert done.code == 6
+    assert done.report["problems"] == [
+        "The log line of the last ping did not arrive: the log stream has ended."
+    ]
+    assert f"`curl {server.url}/smoke-test`" in done.report["what_next"]
+
+
 @pytest.fixture
 def watched(tmp_path: Path) -> tuple[LogWatch, Path]:
     log = tmp_path / "app.log"

@@ -14,6 +14,7 @@ import pytest
 from petsage.client.fact import Failure
 from petsage.client.logs import LogFinding
 from petsage.client.outcome import Outcome
+from petsage.client.present import Present
 from petsage.client.refusals import REFUSALS, Refused
 from petsage.client.reports import FORMATS, as_text, format_of, rendered
 from petsage.client.tally import MOST_NAMES, Tally
@@ -26,17 +27,19 @@ NASTY = "<b>|`x`|</b> & ]]> \"'"
 def outcome(*problems: ExitCode) -> Outcome:
     """Return an outcome that has something in each of its members, and these problems."""
     expected = "v43"
-    tally, row = Tally(expected), Row(expected, 2)
+    tally, row, present = Tally(expected), Row(expected, 2), Present()
     facts = [OLD, lost(), NEW, fact(instance=NASTY, worker="w2"), fact(latency_s=0.25)]
     for one in facts:
         tally.add(one)
         row.add(one)
+        present.add(one, tally.release_of(one), right=one is not OLD)
     return Outcome(
         url="https://app.example",
         expected=expected,
         started_at=1_795_232_573.009378,
         tally=tally,
         row=row,
+        present=present,
         elapsed_s=3.14159,
         refusals=[
             Refused(REFUSALS[0].name, True, REFUSALS[0].expected, REFUSALS[0].expected),
@@ -81,6 +84,7 @@ SHAPE = exactly(
             first_seen=INSTANT,
             last_seen=INSTANT,
             latency_ms=exactly(p50=NUMBER, p95=NUMBER, p99=NUMBER, max=NUMBER),
+            instances=COUNTS,
         ),
     },
     instances=COUNTS,
@@ -109,6 +113,14 @@ SHAPE = exactly(
     },
     problems=SENTENCES,
     warnings=SENTENCES,
+    headline={"type": "string", "minLength": 10},
+    what_next={"type": "string"},
+    now=exactly(
+        **{"class": {"type": ["string", "null"]}},
+        answers={"type": ["string", "null"]},
+        releases=COUNTS,
+        since={"anyOf": [{"type": "null"}, INSTANT]},
+    ),
 )
 CODES = [[], *[[code] for code in (1, 3, 4, 5, 6, 130)], [1, 6]]
 EVERY_VERDICT = pytest.mark.parametrize(
@@ -151,8 +163,10 @@ JUNIT = {
     "testsuites": ({"name", "tests", "failures", "errors", "time"}, {"testsuite"}),
     "testsuite": (
         {"name", "tests", "failures", "errors", "skipped", "time", "timestamp"},
-        {"testcase", "system-out"},
+        {"properties", "testcase", "system-out"},
     ),
+    "properties": (set(), {"property"}),
+    "property": ({"name", "value"}, set()),
     "testcase": ({"name", "classname", "time"}, {"failure", "error", "skipped"}),
     "failure": ({"message", "type"}, set()),
     "error": ({"message", "type"}, set()),
@@ -165,6 +179,8 @@ JUNIT = {
 def test_the_junit_report_is_what_ci_systems_read(problems: list[ExitCode]) -> None:
     root = ET.fromstring(rendered(outcome(*problems), "junit"))
     assert root.tag == "testsuites"
+    told = {one.get("name"): one.get("value") for one in root.iter("property")}
+    assert told == {"now": "v43, the last 3 answers"}
     for element in root.iter():
         attributes, children = JUNIT[element.tag]
         assert set(element.attrib) == attributes

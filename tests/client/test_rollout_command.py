@@ -239,21 +239,95 @@ def test_a_signal_goes_on_to_the_command_and_leaves_the_whole_report(
     assert all(until_gone(int(pid)) for pid in left)
 
 
-def test_a_second_ctrl_c_ends_it_at_once_and_kills_the_command(
+def test_a_second_ctrl_c_kills_the_command_at_once_and_the_report_is_still_written(
     service: Running, tmp_path: Path
 ) -> None:
-    pids = Path(tmp_path, "pids")
-    process = started(
-        service.url, "--", "sh", "-c", f"trap '' INT TERM; echo $$ > {pids}; sleep 60; sleep 60"
-    )
+    pids, output = Path(tmp_path, "pids"), Path(tmp_path, "report.json")
+    output.write_text("the report of an older run")
+    script = f"trap '' INT TERM; echo $$ > {pids}; sleep 60; sleep 60"
+    process = started(service.url, "--output", output, "--", "sh", "-c", script)
     pid = int(await_file(pids))
     process.send_signal(signal.SIGINT)
     time.sleep(1)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    assert process.wait(5) == 130
-    process.communicate()
+    out, _ = process.communicate(timeout=5)
+    report = json.loads(output.read_text())
+    assert (process.returncode, report["exit_code"]) == (130, 130)
+    assert b"INTERRUPTED" in out
+    assert report["command"]["exit_code"] == 137
+    assert "stopped half-way" in report["what_next"]
     assert until_gone(pid)
+
+
+def test_a_third_ctrl_c_ends_it_though_nobody_takes_the_report(service: Running) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, b"x")
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+    process = subprocess.Popen(
+        [*COMMAND, "rollout", service.url, "--expect-release", "v44"],
+        stdin=subprocess.DEVNULL,
+        stdout=writer,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+        cwd=ROOT,
+    )
+    time.sleep(1.5)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.7)
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(5) == 130
+    os.close(reader)
+    os.close(writer)
+
+
+def test_json_says_who_answers_now_and_what_to_do_about_it() -> None:
+    with serving(switching(20, resets)) as server:
+        now = rollout(server.url).report["now"]
+    assert (now["answers"], list(now["releases"]), now["class"]) == ("v43", ["v43"], None)
+    with serving(Fleet(lambda number: OLD if number < 20 else resets)) as server:
+        report = rollout(server.url, "--deadline", 2, "--max-gap", 0.5).report
+    assert (report["exit_code"], report["now"]["answers"], report["now"]["class"]) == (
+        *(4, None, "reset"),
+    )
+    assert report["started_at"] < report["now"]["since"]
+    assert report["headline"] == "v43 never answered, and now nobody answers."
+    assert report["what_next"].startswith("Nobody answers any more")
+    assert report["longest_gap_s"] < 0.5 < report["open_gap_s"]
+
+
+def test_pings_that_hang_when_a_run_is_interrupted_are_no_sign_of_the_old_release() -> None:
+    with serving(Fleet(lambda number: OLD if number < 20 else hangs)) as server:
+        process = started(server.url, "--timeout", 10)
+        time.sleep(4)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=15)
+    now = json.loads(out)["now"]
+    assert (now["answers"], now["releases"]) == (None, {})
+
+
+def test_without_a_petsage_the_progress_says_that_the_command_is_not_started() -> None:
+    with serving(page) as server:
+        done = rollout(server.url, "--deadline", 6, "--", "true")
+    assert (done.code, done.report["command"]["started_at"]) == (3, None)
+    assert "PetSage has not answered yet, and so the command is not started" in done.err
+    assert "but not PetSage" in done.report["headline"]
+
+
+def test_after_a_command_that_worked_the_progress_says_for_how_long_it_waits() -> None:
+    with serving(OLD) as server:
+        done = rollout(server.url, "--deadline", 6, "--", "true")
+    assert done.code == 4
+    assert (
+        "the command has ended; waiting for v43 until 6 s (bound it with --after-command)"
+        in done.err
+    )
 
 
 def test_pings_that_hang_do_not_hold_up_the_end_of_an_interrupted_run() -> None:

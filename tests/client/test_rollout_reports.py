@@ -30,7 +30,8 @@ def test_the_json_report_has_the_members_of_the_design() -> None:
     assert list(report) == [
         *("schema", "url", "verdict", "exit_code", "expected_release", "started_at", "elapsed_s"),
         *("pings", "releases", "instances", "workers", "row", "refusals", "log", "problems"),
-        *("warnings", "rate", "command", "switch", "longest_gap_s", "failures"),
+        *("warnings", "rate", "command", "switch", "longest_gap_s", "open_gap_s"),
+        *("failures", "headline", "what_next", "now"),
     ]
     assert (report["schema"], report["rate"]) == ("petsage.rollout/1", 50.0)
     assert list(report["command"]) == ["argv", "exit_code", "started_at", "ended_at"]
@@ -109,6 +110,36 @@ def test_the_page_asks_nothing_of_anybody(large: RolloutOutcome) -> None:
 
 def test_the_page_stays_small_with_30000_pings(large: RolloutOutcome) -> None:
     assert len(rendered(large, "html").encode()) < 200_000
+
+
+def test_the_heading_tells_the_page_from_those_of_other_runs() -> None:
+    page = rendered(went(600), "html")
+    told = "over-budget</b>: petsage rollout for v43, 2027-01-15 08:00:00 UTC"
+    assert f"<b>{told}" in page
+    assert f"<title>{told.replace('</b>', '')}</title>" in page
+
+
+def test_a_switch_and_an_outage_after_it_have_a_line_each_for_their_words() -> None:
+    outcome = went(600, lost=0.0)
+    for number in range(600, 700):
+        due = number / 50
+        one = replace(lost(), due_at=START + due)
+        outcome.record.add(one, due, "", new=False)
+        outcome.record.add_in_turn(one, due, after_pause=False)
+        outcome.present.add(one, "", right=False)
+    outcome.elapsed_s = 14.0
+    wide = rendered(outcome, "html").split('<svg class="wide"')[1].split("</svg>")[0]
+    told = re.findall(r'y="(\d+)"[^>]*>((?:both answer|nobody answers), [^<]*)<', wide)
+    assert [words.partition(",")[0] for _, words in told] == ["both answer", "nobody answers"]
+    assert len({y for y, _ in told}) == 2
+
+
+def test_a_table_that_goes_on_beyond_a_narrow_screen_shows_it_at_its_edge() -> None:
+    style = rendered(went(20), "html").split("<style>")[1].split("</style>")[0]
+    rule = style.split(".scrolls {")[1].split("}")[0]
+    assert "overflow-x: auto" in rule
+    # A cover that scrolls along over a shadow that stays: seen only where there is more.
+    assert (rule.count("local"), rule.count("radial-gradient")) == (2, 2)
 
 
 def failure_columns(page: str) -> dict[str, set[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,6 +13,9 @@ from petsage.client.interrupts import Interrupted
 from petsage.client.logs import LogFinding
 from petsage.client.outcome import Outcome
 from petsage.client.refusals import Refusal, Refused
+from petsage.client.reports import rendered
+from petsage.client.reports.advice import next_step
+from petsage.client.reports.headline import headline
 from petsage.client.smoke_test import Plan, smoke_test
 from tests.client.facts import NEW, OLD, PAGE, fact, lost
 
@@ -123,3 +127,68 @@ def test_an_interrupt_among_the_refusals_keeps_those_that_were_seen() -> None:
 
     outcome = ran(NEW, refused=refused)
     assert (outcome.exit_code, len(outcome.refusals)) == (130, 3)
+
+
+def test_a_ping_that_the_waiting_cuts_off_has_not_failed() -> None:
+    class Hanging(Scripted):
+        def ping(self, expect: str | None, timeout: float) -> Fact:
+            found = super().ping(expect, timeout)
+            time.sleep(timeout if found.failure else 0.0)
+            return found
+
+    cut = fact(failure=Failure.TIMEOUT, worker=None, release=None, detail="no whole answer")
+    plan = Plan("http://app.example", "v43", 20, wait=0.2, interval=0.0)
+    outcome = smoke_test(plan, Hanging([NEW, NEW, cut], as_must_be), sleep=lambda _: None)
+    assert (outcome.exit_code, outcome.tally.failed, outcome.warnings) == (5, {}, [])
+    assert "2 sent, 2 ok, 1 more under way" in rendered(outcome, "text")
+
+
+@pytest.mark.parametrize(
+    ("expected", "told"),
+    [
+        ("v43", "Only v43 answered, but too slowly for a row of 999999 within 0.2 s."),
+        (None, "PetSage answered, but too slowly for a row of 999999 within 0.2 s."),
+    ],
+    ids=["a release", "any"],
+)
+def test_a_service_that_is_only_slow_is_told_as_slow(expected: str | None, told: str) -> None:
+    outcome = ran(NEW, expected=expected, wait=0.2, consecutive=999_999)
+    assert (outcome.exit_code, headline(outcome)) == (5, told)
+    assert next_step(outcome).startswith("Raise --wait")
+    assert "new release" not in rendered(outcome, "text")
+
+
+def test_instances_that_are_missing_are_asked_after_by_the_name_of_the_one_that_answers() -> None:
+    plan = Plan("http://app.example", "v43", 3, instances=2, wait=0.2, interval=0.0)
+    outcome = smoke_test(plan, Scripted([NEW], as_must_be), sleep=lambda _: None)
+    assert (outcome.exit_code, headline(outcome)) == (
+        *(5, "v43 answers, but from 1 instance and not from 2."),
+    )
+    assert next_step(outcome).startswith("Only web.1 answered: is every other in rotation")
+
+
+def test_where_instances_are_hidden_nothing_is_waited_for() -> None:
+    plan = Plan("http://app.example", "v43", 3, instances=2, wait=60.0, interval=0.0)
+    hidden = fact(instance=None)
+    began = time.monotonic()
+    outcome = smoke_test(plan, Scripted([hidden], as_must_be), sleep=lambda _: None)
+    assert time.monotonic() - began < 5
+    assert (outcome.exit_code, outcome.tally.sent) == (5, 4)
+    assert "PETSAGE_DISCLOSE_RELEASE=false" in outcome.problems[0][1]
+
+
+def test_an_outage_at_the_end_is_told_by_a_smoke_test_too() -> None:
+    outcome = smoke_test(
+        Plan("http://app.example", "v43", 3, wait=1.0, interval=0.0),
+        Scripted([OLD, lost(), lost(), lost()], as_must_be),
+        sleep=lambda _: None,
+    )
+    assert (outcome.exit_code, outcome.now.nobody) == (4, False)
+    late = [fact(due_at=1_800_000_000.0 + 9, failure=Failure.REFUSED, worker=None)] * 3
+    outcome = smoke_test(
+        Plan("http://app.example", "v43", 3, wait=0.2, interval=0.0),
+        Scripted([OLD, *late], as_must_be),
+        sleep=lambda _: None,
+    )
+    assert headline(outcome) == "v43 never answered, and now nobody answers."
+    assert next_step(outcome).startswith("Nobody answers any more")

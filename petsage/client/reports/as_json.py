@@ -6,6 +6,9 @@ import json
 from typing import Any
 
 from petsage.client.outcome import Outcome, RolloutOutcome
+from petsage.client.present import Now
+from petsage.client.reports.advice import next_step
+from petsage.client.reports.headline import headline
 from petsage.client.reports.summary import instant
 from petsage.client.tally import ReleaseCount
 
@@ -47,6 +50,9 @@ def value(outcome: Outcome) -> dict[str, Any]:
         "problems": [sentence for _, sentence in outcome.problems],
         "warnings": outcome.warnings,
         **further,
+        "headline": headline(outcome),
+        "what_next": next_step(outcome),
+        "now": _now(outcome.now),
     }
 
 
@@ -69,10 +75,20 @@ def _rollout(outcome: RolloutOutcome) -> dict[str, Any]:
             "overlap_s": _rounded(record.overlap_s),
         },
         "longest_gap_s": _rounded(record.longest_gap_s),
+        "open_gap_s": _rounded(record.open_gap_s),
         "failures": [
             {"due_at": instant(one.due_at), "class": one.failure.value, "detail": one.detail}
             for one in failures
         ],
+    }
+
+
+def _now(now: Now) -> dict[str, Any]:
+    return {
+        "answers": next(iter(now.answers), None),
+        "releases": dict(now.answers),
+        "since": _instant(now.since),
+        "class": now.last.failure.value if now.nobody and now.last and now.last.failure else None,
     }
 
 
@@ -90,4 +106,5 @@ def _release(one: ReleaseCount) -> dict[str, Any]:
         "first_seen": instant(one.first_seen),
         "last_seen": instant(one.last_seen),
         "latency_ms": one.percentiles(),
+        "instances": dict(one.instances),
     }

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 
 from petsage.client.outcome import DeployRun, Outcome, RolloutOutcome
 from petsage.client.reports import as_text, summary
+from petsage.client.reports.advice import next_step
 from petsage.client.verdict import ExitCode
 
 
@@ -29,6 +30,11 @@ def render(outcome: Outcome) -> str:
             told.text = refusal.shortfall
         elif refusal.passed is None:
             ET.SubElement(case, "skipped", message=f"not put to PetSage: {refusal.got}")
+    if now := summary.now_phrase(outcome):
+        # Where a suite has properties, they stand before its cases.
+        properties = ET.Element("properties")
+        ET.SubElement(properties, "property", name="now", value=now)
+        suite.insert(0, properties)
     cases = suite.findall("testcase")
     for case in cases:
         case.set("time", "0")
@@ -91,4 +97,4 @@ def _command(outcome: Outcome) -> DeployRun | None:
 def _fail(outcome: Outcome, case: ET.Element, code: ExitCode, sentences: list[str]) -> None:
     kind = "error" if code in (ExitCode.UNREACHABLE, ExitCode.INTERRUPTED) else "failure"
     told = ET.SubElement(case, kind, message=sentences[0], type=code.word)
-    told.text = "\n".join([*sentences, summary.next_step(outcome, code)])
+    told.text = "\n".join([*sentences, next_step(outcome, code)])

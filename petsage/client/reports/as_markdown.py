@@ -6,6 +6,8 @@ import re
 
 from petsage.client.outcome import Outcome
 from petsage.client.reports import summary
+from petsage.client.reports.advice import next_step
+from petsage.client.reports.headline import headline
 
 
 def render(outcome: Outcome) -> str:
@@ -14,7 +16,7 @@ def render(outcome: Outcome) -> str:
     lines = [
         f"## {mark} petsage {outcome.kind}: {outcome.exit_code.word}",
         "",
-        f"{_text(summary.headline(outcome))} (exit code {outcome.exit_code:d})",
+        f"{_text(headline(outcome))} (exit code {outcome.exit_code:d})",
         "",
         "| | |",
         "|---|---|",
@@ -29,7 +31,7 @@ def render(outcome: Outcome) -> str:
     ):
         if sentences:
             lines += ["", f"### {title}", "", *(f"- {_text(one)}" for one in sentences)]
-    if step := summary.next_step(outcome):
+    if step := next_step(outcome):
         lines += ["", f"**What next:** {_text(step)}"]
     if outcome.refusals:
         lines += ["", "<details><summary>Refusals</summary>", ""]

@@ -6,6 +6,8 @@ import textwrap
 
 from petsage.client.outcome import Outcome
 from petsage.client.reports import summary
+from petsage.client.reports.advice import next_step
+from petsage.client.reports.headline import headline
 
 _WIDTH = 80
 _LABEL = 11
@@ -21,7 +23,7 @@ def render(outcome: Outcome, *, colour: bool = False) -> str:
     code = outcome.exit_code
     word = code.word.upper()
     lines = [
-        f"{paint(word, f'{_BOLD};{_RED if code else _GREEN}')}  {summary.headline(outcome)}",
+        f"{paint(word, f'{_BOLD};{_RED if code else _GREEN}')}  {headline(outcome)}",
         "",
         _line("url", outcome.url),
     ]
@@ -38,7 +40,7 @@ def render(outcome: Outcome, *, colour: bool = False) -> str:
     ):
         for sentence in sentences:
             lines += ["", _line(title, sentence, paint(f"{title:<{_LABEL}}", shade))]
-    if step := summary.next_step(outcome):
+    if step := next_step(outcome):
         lines += ["", _line("what next", step)]
     return "\n".join(lines) + "\n"
 

@@ -6,54 +6,10 @@ import shlex
 
 from petsage.client.checks import printable
 from petsage.client.outcome import RolloutOutcome
-from petsage.client.verdict import ExitCode
+from petsage.client.reports.headline import named
 
 # JSON has it whole.
 _MOST_OF_COMMAND = 500
-_NEXT_STEPS = {
-    ExitCode.OTHER_RELEASE: (
-        "Look whether the deploy took: the old release still answers. A slow one needs --deadline."
-    ),
-    ExitCode.MIXED: (
-        "Don't go on yet. Where both releases still answer, look which instances are left behind; "
-        "where only the new one does, give it longer: --deadline."
-    ),
-    ExitCode.OVER_BUDGET: (
-        "Before the next rollout, look at how instances are taken out of rotation: drain first, "
-        "wait, and stop them only then."
-    ),
-    ExitCode.COMMAND_FAILED: "See the command's own output.",
-}
-
-
-def next_steps(outcome: RolloutOutcome) -> dict[ExitCode, str]:
-    """Return what to do about each code that means something else here than in a smoke test."""
-    if outcome.record.last_old is not None:
-        return _NEXT_STEPS
-    return _NEXT_STEPS | {
-        ExitCode.OVER_BUDGET: (
-            "Start the rollout before the deploy, while the old release answers; where pings "
-            "failed, look at the platform and at the way to it."
-        )
-    }
-
-
-def headline(outcome: RolloutOutcome) -> str:
-    """Return the verdict as one sentence."""
-    expected, failed = outcome.expected, sum(outcome.tally.failed.values())
-    switched = outcome.record.last_old is not None
-    seen = f"{expected} has taken over" if switched else f"{expected} answers: no switch was seen"
-    return {
-        ExitCode.PASSED: f"{seen}, "
-        + ("within the budget." if failed else "and not one ping failed."),
-        ExitCode.UNREACHABLE: "PetSage never answered.",
-        ExitCode.COMMAND_FAILED: "The command that deploys failed.",
-        ExitCode.OTHER_RELEASE: f"{expected} never answered.",
-        ExitCode.MIXED: f"{expected} answers, but it has not taken over.",
-        ExitCode.OVER_BUDGET: f"{seen}, "
-        + ("but the switch was noticed." if switched else "and it is over its budget."),
-        ExitCode.INTERRUPTED: "Interrupted before there was a verdict.",
-    }[outcome.exit_code]
 
 
 def figures(outcome: RolloutOutcome) -> list[tuple[str, str]]:
@@ -70,13 +26,33 @@ def figures(outcome: RolloutOutcome) -> list[tuple[str, str]]:
         told.append(f"both answered for {record.overlap_s:.2f} s")
     if outcome.outage_s is not None:
         told.append(f"nobody for {outcome.outage_s:.2f} s in between")
+    if record.first_new is None or record.last_old is None:
+        told = _no_switch(outcome)
     if told:
         pairs.append(("switch", ", ".join(told)))
+    gaps = []
     if record.longest_gap_s is not None:
-        pairs.append(("gap", f"{record.longest_gap_s:.2f} s at most between two successes"))
+        gaps.append(f"{record.longest_gap_s:.2f} s at most between two successes")
+    if record.open_gap_s is not None:
+        gaps.append(f"{record.open_gap_s:.2f} s at the end, and still open")
+    if gaps:
+        pairs.append(("gap", "; ".join(gaps)))
     if deploy:
         pairs.append(("command", f"{_words(deploy.argv)}: {_ending(outcome)}"))
     return pairs
+
+
+def _no_switch(outcome: RolloutOutcome) -> list[str]:
+    """Return who answered instead, from which moment or until which."""
+    releases = outcome.tally.releases
+    if not releases:
+        return []
+    last = max(one.last_seen for one in releases.values()) - outcome.started_at
+    until = f"until {last:.2f} s, then nobody" if outcome.now.nobody else "until the end"
+    if outcome.record.first_new is None:
+        return [f"none: {' and '.join(named(name) for name, _ in outcome.tally.most_seen)} {until}"]
+    first = outcome.record.first_new - outcome.started_at
+    return [f"none: {outcome.expected} from {first:.2f} s {until}"]
 
 
 def _words(argv: tuple[str, ...]) -> str:

@@ -1,79 +1,27 @@
-"""What every report for people says, whatever its format: headline, figures, evidence, advice."""
+"""What every report for people says, whatever its format: figures and evidence."""
 
 from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
 
-from petsage.client.findings import counted, misses_petsage, row_phrase
+from petsage.client.findings import counted, row_phrase
 from petsage.client.outcome import Outcome, RolloutOutcome
+from petsage.client.present import RECENT
 from petsage.client.reports import rollout_summary
+from petsage.client.reports.headline import named
 from petsage.client.tally import MOST_NAMES, MOST_SHOWN, OTHERS
-from petsage.client.verdict import ExitCode
-
-NEXT_STEPS = {
-    ExitCode.PASSED: "",
-    ExitCode.WRONG: "Roll back, or look at what stands between you and the service.",
-    ExitCode.UNREACHABLE: (
-        "Look at the platform: is the service up, does its name resolve, is the certificate good?"
-    ),
-    ExitCode.OTHER_RELEASE: (
-        "Wait longer (--wait), or look whether the deploy took: the old release still answers."
-    ),
-    ExitCode.MIXED: (
-        "Don't go on yet: wait until the whole fleet runs the new release, then run this again."
-    ),
-    ExitCode.LOG_MISSING: (
-        "Look at the log pipeline: drains, agents, filters. A slow one needs --logs-within."
-    ),
-    ExitCode.INTERRUPTED: "Nothing is proved. Run it again to its end.",
-}
-
-
-def headline(outcome: Outcome) -> str:
-    """Return the verdict as one sentence."""
-    if isinstance(outcome, RolloutOutcome):
-        return rollout_summary.headline(outcome)
-    expected = outcome.expected
-    passed = (
-        f"{expected} answers, and answers rightly."
-        if expected
-        else "PetSage answers, and answers rightly."
-    )
-    return {
-        ExitCode.PASSED: passed,
-        ExitCode.WRONG: "The answers are not those of a healthy PetSage.",
-        ExitCode.UNREACHABLE: "PetSage could not be reached.",
-        ExitCode.OTHER_RELEASE: f"Only another release than {expected} answered.",
-        ExitCode.MIXED: "The fleet is not, or not provably, what you asked for.",
-        ExitCode.LOG_MISSING: "PetSage answers rightly, but its log line was lost or late.",
-        ExitCode.INTERRUPTED: "Interrupted before there was a verdict.",
-    }[outcome.exit_code]
-
-
-def next_step(outcome: Outcome, code: ExitCode | None = None) -> str:
-    """Return what to do about a code, or about the exit code; nothing where all is well."""
-    steps = NEXT_STEPS
-    if isinstance(outcome, RolloutOutcome):
-        steps = NEXT_STEPS | rollout_summary.next_steps(outcome)
-    code = outcome.exit_code if code is None else code
-    tally = outcome.tally
-    found = tally.last_failure
-    if code is ExitCode.WRONG and found and not tally.ok and misses_petsage(found):
-        return "Check the URL, and what stands between you and the service."
-    return steps[code]
 
 
 def figures(outcome: Outcome) -> list[tuple[str, str]]:
     """Return the facts as pairs of a label and a value."""
     tally, row = outcome.tally, outcome.row
     failed = _most(tally.failed)
-    pairs = [
-        (
-            "pings",
-            f"{tally.sent} sent, {tally.ok} ok" + (f", failed: {failed}" if failed else ""),
-        )
-    ]
+    under_way = f", {outcome.in_flight} more under way" if outcome.in_flight else ""
+    told = f"{tally.sent} sent, {tally.ok} ok" + (f", failed: {failed}" if failed else "")
+    pairs = [("pings", told + under_way)]
+    if (told := now_phrase(outcome)) and (outcome.exit_code or outcome.kind == "rollout"):
+        pairs.append(("now", told))
     for name, one in tally.most_seen:
         times = one.percentiles()
         pairs.append(
@@ -83,12 +31,17 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
                 f"p95 {milliseconds(times['p95'])} ms, max {milliseconds(times['max'])} ms",
             )
         )
+    shown = sum(one.count for _, one in tally.most_seen)
+    counted_all = sum(one.count for one in tally.releases.values())
     if unshown := len(tally.releases) - len(tally.most_seen):
-        pairs.append(("releases", f"{unshown} more"))
+        pairs.append(("releases", f"{unshown} more: {counted_all - shown}"))
+    if untold := tally.ok - counted_all:
+        # Pings that expect a release which nobody bears are refused in nobody's name.
+        pairs.append(("release", f"not named: {untold}, which refused a made-up release"))
     if isinstance(outcome, RolloutOutcome):
         pairs += rollout_summary.figures(outcome)
     if tally.instances:
-        pairs.append(("instances", _most(tally.instances)))
+        pairs.append(("instances", _instances(outcome)))
     if tally.workers:
         many = f"more than {MOST_NAMES:,}" if OTHERS in tally.workers else str(len(tally.workers))
         pairs.append(("workers", many))
@@ -100,6 +53,39 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
         pairs.append(("log", log_phrase(outcome)))
     pairs.append(("took", f"{outcome.elapsed_s:.1f} s"))
     return pairs
+
+
+def now_phrase(outcome: Outcome) -> str:
+    """Return who answers now and since when; nothing where nobody was asked."""
+    now = outcome.now
+    failed = ", ".join(f"{name} {count}" for name, count in now.failed.items())
+    if now.nobody:
+        if now.unanswered:
+            failed = ", ".join(filter(None, (failed, f"unanswered {now.unanswered}")))
+        wrong = now.last is not None and now.last.worker is not None
+        since = (
+            f", since {(now.since or 0.0) - outcome.started_at:.2f} s" if outcome.tally.ok else ""
+        )
+        return f"nobody{' rightly' if wrong else ''}{since} ({failed})"
+    lost = sum(now.failed.values())
+    pings = "ping" if lost == 1 else f"{lost} pings"
+    but = f"; but the last {pings} failed ({failed})" if lost else ""
+    if now.only:
+        count = now.answers[now.only]
+        last = {1: "the last answer", RECENT: f"all of the last {RECENT}"}
+        return f"{named(now.only)}, {last.get(count, f'the last {count} answers')}{but}"
+    *first, final = [*map(named, now.turns)] or [""]
+    counts = ", ".join(str(count) for count in map(now.answers.__getitem__, now.turns))
+    return f"{', '.join(first)} and {final} by turns ({counts}){but}" if first else ""
+
+
+def _instances(outcome: Outcome) -> str:
+    """Return the instances of each release, or of all where one release answered at the most."""
+    tally = outcome.tally
+    named_ones = [(name, one.instances) for name, one in tally.most_seen if one.instances]
+    if len(named_ones) < 2:
+        return _most(tally.instances)
+    return "; ".join(f"{name}: {_most(instances)}" for name, instances in named_ones)
 
 
 def evidence(outcome: Outcome) -> str:

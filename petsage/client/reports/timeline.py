@@ -106,28 +106,40 @@ class _Picture:
             f"Timeline of {self._span:.0f} seconds: the latency of each ping by release, "
             "failures, and the switch. The tables below hold the same numbers."
         )
-        drawn = [self._band(), *self._grid(), *self._dots(), *self._lanes()]
+        drawn = [self._switch(), self._outage(), *self._grid(), *self._dots(), *self._lanes()]
         return (
             f'<svg class="{self._kind}" viewBox="0 0 {self._width} {height}" role="img" '
             f'aria-label="{escape(label)}">{"".join(drawn)}</svg>'
         )
 
-    def _band(self) -> str:
+    def _switch(self) -> str:
         record, started = self._outcome.record, self._outcome.started_at
         if record.first_new is None or record.last_old is None:
             return ""
         begin, end = sorted((record.first_new - started, record.last_old - started))
-        x = self._x(begin)
-        width = max(2, self._x(end) - x)
         label = f"the switch, {end - begin:.1f} s"
         if record.overlap_s:
             label = f"both answer, {end - begin:.1f} s"
         elif self._outcome.outage_s is not None:
             label = f"nobody answers, {end - begin:.1f} s"
-        anchor, at = ("start", x) if x < self._width * 0.6 else ("end", x + width)
+        return self._band(begin, end, label, _TOP - 8)
+
+    def _outage(self) -> str:
+        """Return the band of an outage that is open at the end: to the right edge."""
+        record = self._outcome.record
+        if record.open_gap_s is None or not self._outcome.now.nobody:
+            return ""
+        label = f"nobody answers, {record.open_gap_s:.1f} s and on"
+        # Within the picture: above it the switch has its words.
+        return self._band(record.open_gap_begins_s, self._span, label, _TOP + 16)
+
+    def _band(self, begin: float, end: float, label: str, y: int) -> str:
+        x = self._x(begin)
+        width = max(2, self._x(end) - x)
+        anchor, at = ("start", x) if x < self._width * 0.6 else ("end", x + width - 4)
         return (
             f'<rect class="band" x="{x}" y="{_TOP}" width="{width}" height="{_PLOT_HEIGHT}"/>'
-            f'<text x="{at}" y="{_TOP - 8}" text-anchor="{anchor}">{label}</text>'
+            f'<text x="{at}" y="{y}" text-anchor="{anchor}">{label}</text>'
         )
 
     def _grid(self) -> Iterable[str]:

@@ -1,0 +1,132 @@
+"""Who answers now: what the last pings found, by due time. Facts in, one plain value out."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from petsage.client.fact import Fact
+
+# Of so many answers it is told who gave them.
+RECENT = 20
+# One ping that failed is no outage. Several in a row are, unless they were due at one moment; at
+# a low rate a long silence is too.
+_FAILED_IN_A_ROW, _SILENT_SECONDS = 3, 0.5
+_LONG_SILENT_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Who answers at the end of a run.
+
+    `answers` is how many of the last answers came from each release that answers now: one, or
+    several by turns, the latest first; none where nobody answers. `right` names those of them that
+    are the expected release. `since` (Unix time) is when the first of an unbroken row of such
+    answers was due, or of the pings that failed; None by turns. `failed` are the classes of the
+    pings that failed since the last answer, `unanswered` how many had waited in vain for long when
+    the run was cut short, and `last` what the last of the failed ones found.
+    """
+
+    answers: Mapping[str, int] = field(default_factory=dict)
+    right: frozenset[str] = frozenset()
+    since: float | None = None
+    failed: Mapping[str, int] = field(default_factory=dict)
+    unanswered: int = 0
+    last: Fact | None = None
+
+    @property
+    def nobody(self) -> bool:
+        """Whether somebody was asked, and nobody answers."""
+        return not self.answers and bool(self.failed or self.unanswered)
+
+    @property
+    def turns(self) -> list[str]:
+        """Those that answer, the expected release last."""
+        return sorted(self.answers, key=lambda name: (name in self.right, name))
+
+    @property
+    def only(self) -> str | None:
+        """The one release that answers, or None."""
+        return next(iter(self.answers)) if len(self.answers) == 1 else None
+
+    @property
+    def new(self) -> bool:
+        """Whether the expected release is among those that answer."""
+        return bool(self.right)
+
+    @property
+    def old(self) -> list[str]:
+        """The other releases that answer."""
+        return [name for name in self.answers if name not in self.right]
+
+
+class Present:
+    """The end of the history, as it goes on. Feed it each fact by due time."""
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[str, bool]] = deque(maxlen=RECENT)
+        self._run, self._run_from = 0, 0.0
+        self._failed: Counter[str] = Counter()
+        self._failed_from = 0.0
+        self._last_answer = self._last_due = 0.0
+        self._last_failure: Fact | None = None
+        self._unanswered = 0
+
+    def add(self, fact: Fact, release: str, *, right: bool) -> None:
+        """Take in the next fact; `release` is the name that an answer is filed under.
+
+        `right` tells whether that is the expected release.
+        """
+        self._last_due = fact.due_at
+        if fact.failure is not None:
+            if not self._failed:
+                self._failed_from = fact.due_at
+            self._failed[fact.failure.value] += 1
+            self._last_failure = fact
+            return
+        self._failed.clear()
+        if not self._recent or release != self._recent[-1][0]:
+            self._run, self._run_from = 0, fact.due_at
+        self._run += 1
+        self._recent.append((release, right))
+        self._last_answer = fact.due_at
+
+    def cut_short(self, unanswered: int, at: float, patience_s: float) -> None:
+        """Take note that at `at` (Unix time) the run ended and pings had not come to an end.
+
+        They count as unanswered where the last one that ended was due more than `patience_s` ago.
+        """
+        if self._last_due and at - self._last_due > patience_s:
+            self._unanswered = unanswered
+
+    @property
+    def now(self) -> Now:
+        """Who answers now."""
+        failed, last = dict(self._failed), self._last_failure if self._failed else None
+        if self._is_silent():
+            since = self._failed_from if failed else self._last_due
+            return Now({}, frozenset(), since, failed, self._unanswered, last)
+        if not self._recent:
+            return Now()
+        recent, right = [name for name, _ in self._recent], dict(self._recent)
+        changes = sum(one != other for one, other in pairwise(recent))
+        if changes <= 1 or self._run * 2 >= RECENT:
+            # One change is a switch; several are, once a row of answers has followed.
+            told, began = Counter(recent[-self._run :]), self._run_from
+            return Now(told, _those(told, right), began, failed, 0, last)
+        told = Counter(reversed(recent))
+        return Now(told, _those(told, right), None, failed, 0, last)
+
+    def _is_silent(self) -> bool:
+        failed = self._failed.total()
+        if not self._recent or self._unanswered:
+            return bool(failed or self._unanswered)
+        silent = self._last_due - self._last_answer
+        in_a_row = failed >= _FAILED_IN_A_ROW and silent >= _SILENT_SECONDS
+        return in_a_row or (failed > 0 and silent >= _LONG_SILENT_SECONDS)
+
+
+def _those(names: Iterable[str], right: Mapping[str, bool]) -> frozenset[str]:
+    return frozenset(name for name in names if right[name])

@@ -10,7 +10,6 @@ import sys
 from typing import Any
 
 from flask import Flask
-from flask.sessions import SecureCookieSessionInterface
 from webargs.flaskparser import FlaskParser
 from werkzeug.wrappers import Response
 
@@ -28,14 +27,10 @@ SHORTCUTS: dict[str, list[tuple[Any, str, Any]]] = {
     "a request is taken apart when it is asked for a part": [
         (lean.LeanFlask, "request_class", Flask.request_class)
     ],
-    "before a request, no look for what blueprints add": [
-        (lean.LeanFlask, "preprocess_request", Flask.preprocess_request)
-    ],
     "no teardown where nothing is torn down": [
         (lean.LeanFlask, name, getattr(Flask, name))
         for name in ("do_teardown_request", "do_teardown_appcontext")
     ],
-    "no session": [(lean.LeanFlask, "session_interface", SecureCookieSessionInterface())],
     "a flag tells whether a function is a coroutine": [
         (lean.LeanFlask, "ensure_sync", Flask.ensure_sync)
     ],

@@ -15,7 +15,6 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Flask, Request
-from flask.sessions import NullSession, SecureCookieSessionInterface
 from flask.signals import (
     appcontext_popped,
     appcontext_pushed,
@@ -42,16 +41,6 @@ def never_blocks(function: Marked) -> Marked:
     """
     function.never_blocks = True  # type: ignore[attr-defined]
     return function
-
-
-class LeanSessions(SecureCookieSessionInterface):
-    """Flask's own sessions where the app has a key for them, else none."""
-
-    _none = NullSession()
-
-    def open_session(self, app: Flask, request: Request) -> Any:
-        """Return the session, or one that says that there is no key."""
-        return super().open_session(app, request) if app.secret_key else self._none
 
 
 class LeanAdapter(MapAdapter):
@@ -97,7 +86,6 @@ class LeanFlask(Flask):
     """A Flask app for an API: no redirects, quick routing, no thread where nothing blocks."""
 
     request_class = LeanRequest
-    session_interface = LeanSessions()
     _served_by: WSGIApplication | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -152,16 +140,6 @@ class LeanFlask(Flask):
         if isinstance(func, FunctionType) and not func.__code__.co_flags & CO_COROUTINE:
             return func
         return super().ensure_sync(func)
-
-    def preprocess_request(self) -> Any:
-        """Call what is to be called before each request; no blueprint of ours adds to that."""
-        if self.url_value_preprocessors or self.before_request_funcs.keys() != {None}:
-            return super().preprocess_request()
-        for function in self.before_request_funcs[None]:
-            answer = self.ensure_sync(function)()
-            if answer is not None:
-                return answer
-        return None
 
     def do_teardown_request(self, *exc: Any) -> None:
         """Tear down what is to be torn down after a request, which is nothing of ours."""

@@ -1,54 +1,20 @@
-"""`petsage rollout` as scripts run it: exit codes, the command inside, signals, what is said."""
+"""`petsage rollout` as scripts run it: exit codes, the command inside, faults of usage."""
 
 from __future__ import annotations
 
-import json
 import os
-import pty
-import re
-import select
 import shlex
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.client.fleets import NEW, OLD, hangs, page, resets, switching
 from tests.client.runs import COMMAND, ROOT, environment, petsage, rollout
-from tests.client.servers import Fleet, Instance, Received, Respond, Running, http, serving
+from tests.client.servers import Fleet, Respond, Running, http, serving
 from tests.running import free_port, gone, until_gone
-
-NEW = Instance()
-OLD = Instance(release="v42", worker="w0")
-
-
-def switching(at: int, between: Respond | None = None) -> Fleet:
-    """Return a fleet that goes over to v43 at ping `at`, where `between` answers once."""
-    return Fleet(
-        lambda number: OLD if number < at else between if number == at and between else NEW
-    )
-
-
-def resets(_request: Received, connection: socket.socket) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-
-
-def hangs(_request: Received, connection: socket.socket) -> None:
-    connection.recv(1)
-
-
-def page(_request: Received, _connection: socket.socket) -> bytes:
-    return http(404, b"<h1>parked</h1>", Content_Type="text/html")
-
-
-@pytest.fixture
-def service() -> Iterator[Running]:
-    with serving(NEW) as server:
-        yield server
 
 
 def test_a_switch_that_nobody_noticed_is_0() -> None:
@@ -113,20 +79,6 @@ def test_a_command_that_fails_is_8(service: Running) -> None:
     done = rollout(service.url, "--", "sh", "-c", "exit 3")
     assert (done.code, done.report["command"]["exit_code"]) == (8, 3)
     assert "failed with exit code 3" in done.err
-
-
-def test_after_a_failed_command_ctrl_c_is_130_and_the_report_names_both(
-    service: Running, tmp_path: Path
-) -> None:
-    ended = Path(tmp_path, "ended")
-    process = started(service.url, "--", "sh", "-c", f"echo yes > {ended}; exit 3")
-    await_file(ended)
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=15)
-    problems = json.loads(out)["problems"]
-    assert (process.returncode, problems[0]) == (130, "Interrupted by SIGINT.")
-    assert "'sh' failed with exit code 3" in problems[1]
 
 
 def test_the_watch_after_the_command_and_the_switch_can_be_asked_for(service: Running) -> None:
@@ -194,99 +146,6 @@ def test_what_a_shell_has_started_may_clean_up_though_the_shell_is_gone(
     assert (done.code, cleaned.exists()) == (8, True)
 
 
-def started(url: str, *arguments: object) -> subprocess.Popen[bytes]:
-    command = [*COMMAND, "rollout", url, "--expect-release", "v44", "--format", "json"]
-    return subprocess.Popen(
-        [*command, "--rate", "50", *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(),
-        cwd=ROOT,
-    )
-
-
-def await_file(path: Path) -> str:
-    for _ in range(200):
-        if path.exists() and path.read_text().endswith("\n"):
-            return path.read_text()
-        time.sleep(0.05)
-    raise AssertionError(f"{path} did not come")
-
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@pytest.mark.parametrize("number", SIGNALS, ids=[one.name for one in SIGNALS])
-def test_a_signal_goes_on_to_the_command_and_leaves_the_whole_report(
-    service: Running, tmp_path: Path, number: signal.Signals
-) -> None:
-    told, pids = Path(tmp_path, "told"), Path(tmp_path, "pids")
-    # A shell starts what runs behind it with SIGINT ignored; a killed group spares nobody.
-    script = (
-        f"trap 'echo {number.name} > {told}; exit 1' {number.name[3:]};"
-        f"sleep 60 & echo $! $$ > {pids}; wait"
-    )
-    process = started(service.url, "--", "sh", "-c", script)
-    left = await_file(pids).split()
-    process.send_signal(number)
-    out, err = process.communicate(timeout=15)
-    report = json.loads(out)
-    assert (process.returncode, report["exit_code"]) == (130, 130)
-    assert report["problems"] == [f"Interrupted by {number.name}."]
-    assert report["pings"]["ok"] > 20
-    assert (told.read_text(), b"Traceback" in err) == (f"{number.name}\n", False)
-    assert all(until_gone(int(pid)) for pid in left)
-
-
-def test_a_second_ctrl_c_kills_the_command_at_once_and_the_report_is_still_written(
-    service: Running, tmp_path: Path
-) -> None:
-    pids, output = Path(tmp_path, "pids"), Path(tmp_path, "report.json")
-    output.write_text("the report of an older run")
-    script = f"trap '' INT TERM; echo $$ > {pids}; sleep 60; sleep 60"
-    process = started(service.url, "--output", output, "--", "sh", "-c", script)
-    pid = int(await_file(pids))
-    process.send_signal(signal.SIGINT)
-    time.sleep(1)
-    assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=5)
-    report = json.loads(output.read_text())
-    assert (process.returncode, report["exit_code"]) == (130, 130)
-    assert b"INTERRUPTED" in out
-    assert report["command"]["exit_code"] == 137
-    assert "stopped half-way" in report["what_next"]
-    assert until_gone(pid)
-
-
-def test_a_third_ctrl_c_ends_it_though_nobody_takes_the_report(service: Running) -> None:
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    try:
-        while True:
-            os.write(writer, b"x")
-    except BlockingIOError:
-        os.set_blocking(writer, True)
-    process = subprocess.Popen(
-        [*COMMAND, "rollout", service.url, "--expect-release", "v44"],
-        stdin=subprocess.DEVNULL,
-        stdout=writer,
-        stderr=subprocess.DEVNULL,
-        env=environment(),
-        cwd=ROOT,
-    )
-    time.sleep(1.5)
-    for _ in range(2):
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.7)
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    assert process.wait(5) == 130
-    os.close(reader)
-    os.close(writer)
-
-
 def test_json_says_who_answers_now_and_what_to_do_about_it() -> None:
     with serving(switching(20, resets)) as server:
         now = rollout(server.url).report["now"]
@@ -300,47 +159,6 @@ def test_json_says_who_answers_now_and_what_to_do_about_it() -> None:
     assert report["headline"] == "v43 never answered, and now nobody answers."
     assert report["what_next"].startswith("Nobody answers any more")
     assert report["longest_gap_s"] < 0.5 < report["open_gap_s"]
-
-
-def test_pings_that_hang_when_a_run_is_interrupted_are_no_sign_of_the_old_release() -> None:
-    with serving(Fleet(lambda number: OLD if number < 20 else hangs)) as server:
-        process = started(server.url, "--timeout", 10)
-        time.sleep(4)
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=15)
-    now = json.loads(out)["now"]
-    assert (now["answers"], now["releases"]) == (None, {})
-
-
-def test_without_a_petsage_the_progress_says_that_the_command_is_not_started() -> None:
-    with serving(page) as server:
-        done = rollout(server.url, "--deadline", 6, "--", "true")
-    assert (done.code, done.report["command"]["started_at"]) == (3, None)
-    assert "PetSage has not answered yet, and so the command is not started" in done.err
-    assert "but not PetSage" in done.report["headline"]
-
-
-def test_after_a_command_that_worked_the_progress_says_for_how_long_it_waits() -> None:
-    with serving(OLD) as server:
-        done = rollout(server.url, "--deadline", 6, "--", "true")
-    assert done.code == 4
-    assert (
-        "the command has ended; waiting for v43 until 6 s (bound it with --after-command)"
-        in done.err
-    )
-
-
-def test_pings_that_hang_do_not_hold_up_the_end_of_an_interrupted_run() -> None:
-    with serving(hangs) as server:
-        process = started(server.url)
-        time.sleep(1.5)
-        process.send_signal(signal.SIGINT)
-        began = time.monotonic()
-        out, _ = process.communicate(timeout=15)
-        assert time.monotonic() - began < 3
-    report = json.loads(out)
-    assert report["verdict"] == "interrupted"
-    assert "had not come to an end" in report["warnings"][0]
 
 
 USAGE = {
@@ -392,126 +210,6 @@ def test_open_files_are_asked_for_or_the_lack_of_them_said(service: Running) -> 
     ]
     assert [done.returncode for done in codes] == [0, 2]
     assert b"this system allows 200" in codes[1].stderr
-
-
-def test_quiet_says_nothing_but_the_commands_own_words(service: Running) -> None:
-    done = petsage(
-        *("rollout", service.url, "--expect-release", "v43", "--rate", 50, "-q"),
-        *("--", "echo", "deployed"),
-    )
-    assert (done.code, done.out, done.err) == (0, "", "deployed\n")
-
-
-def test_without_a_terminal_it_says_a_plain_line_now_and_then(service: Running) -> None:
-    done = rollout(service.url, "--consecutive", 280)
-    (line,) = done.err.splitlines()
-    assert line.startswith("petsage: 5 s  50.")
-    assert "v43 100 %  0 failed of 25" in line
-    assert "\x1b" not in done.err
-
-
-# Makes the terminal on its stdin the one that it can be signalled from, as a login does.
-LOGIN = [
-    sys.executable,
-    "-c",
-    "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])",
-]
-
-
-def on_a_terminal(
-    *arguments: object, seconds: float = 30.0, through: tuple[str, ...] = ()
-) -> tuple[int, str]:
-    """Run petsage with its stderr on a terminal; return its exit code and what stood there."""
-    terminal, side = pty.openpty()
-    process = subprocess.Popen(
-        [*through, *COMMAND, *map(str, arguments)],
-        stdin=side,
-        stdout=subprocess.DEVNULL,
-        stderr=side,
-        env=environment(TERM="xterm", COLUMNS="160"),
-        cwd=ROOT,
-    )
-    os.close(side)
-    shown = b""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if not select.select([terminal], [], [], 0.2)[0]:
-            continue
-        try:
-            piece = os.read(terminal, 65_536)
-        except OSError:
-            break
-        if not piece:
-            break
-        shown += piece
-    os.close(terminal)
-    return process.wait(5), shown.decode()
-
-
-def test_on_a_terminal_a_live_line_shows_who_answers_and_what_fails() -> None:
-    with serving(switching(40, resets)) as server:
-        code, shown = on_a_terminal(
-            *("rollout", server.url, "--expect-release", "v43", "--rate", 50)
-        )
-    assert code == 7
-    live = [line for line in shown.split("\r\x1b[K") if line]
-    assert any("v42 100 %" in line and "waiting for v43" in line for line in live)
-    assert any("1 failed of" in line and "last: reset" in line and "█" in line for line in live)
-    assert shown.endswith("\r\x1b[K")
-
-
-def test_while_it_watches_on_the_live_line_says_that_the_command_failed() -> None:
-    with serving(OLD) as server:
-        code, shown = on_a_terminal(
-            *("rollout", server.url, "--expect-release", "v43", "--rate", 50),
-            *("--after-command", 1, "--", "sh", "-c", "exit 3"),
-        )
-    assert code == 8
-    assert "watching on for v43 for up to 1 s" in shown
-    live = [line for line in shown.split("\r\x1b[K") if "the command failed (3)" in line]
-    assert len(live) > 3
-    assert all("waiting for v43" in line for line in live)
-
-
-def test_the_live_line_says_what_answers_under_a_wrong_url() -> None:
-    with serving(page) as server:
-        _, shown = on_a_terminal(
-            *("rollout", server.url, "--expect-release", "v43", "--rate", 50, "--deadline", 1)
-        )
-    assert "last: not PetSage (404)" in shown
-
-
-def test_the_commands_lines_stand_whole_above_the_live_line(service: Running) -> None:
-    script = "for step in 1 2 3; do echo step $step of the deploy; sleep 0.4; done"
-    code, shown = on_a_terminal(
-        *("rollout", service.url, "--expect-release", "v43", "--rate", 50),
-        *("--", "sh", "-c", script),
-    )
-    assert code == 0
-    for step in (1, 2, 3):
-        assert re.search(rf"(^|\n|\x1b\[K)step {step} of the deploy\r?\n", shown), shown
-    assert "the command runs" in shown
-
-
-def test_a_command_that_reads_a_terminal_is_told_at_once_that_there_is_nothing(
-    service: Running,
-) -> None:
-    code, _ = on_a_terminal(
-        *("rollout", service.url, "--expect-release", "v43", "--rate", 50),
-        *("--", "sh", "-c", "read answer"),
-    )
-    # `read` fails at the end of its input; a stopped one would hang until the deadline.
-    assert code == 8
-
-
-def test_a_command_that_asks_at_the_terminal_itself_is_not_stopped(service: Running) -> None:
-    code, shown = on_a_terminal(
-        *("rollout", service.url, "--expect-release", "v43", "--rate", 50, "--deadline", 8),
-        *("--", "sh", "-c", "read answer < /dev/tty || echo no password"),
-        through=tuple(LOGIN),
-    )
-    # As git, ssh and sudo ask for a password: in the background they would wait for ever.
-    assert (code, "no password" in shown) == (0, True)
 
 
 def test_memory_is_flat_in_the_number_of_pings() -> None:

@@ -33,7 +33,7 @@ async def crowd(scale: float) -> list[Figure]:
         Figure(
             "twice the connections that the worker admits",
             probes.outcomes["200"] == sent,
-            f"{probes.outcomes['200'] / sent:.0%}, slowest {milliseconds(worst)}",
+            f"{100 * probes.outcomes['200'] / sent:.0f} %, slowest {milliseconds(worst)}",
             "no probe shut out for over 10 s",
             {"outcomes": dict(probes.outcomes), "max": worst},
         )

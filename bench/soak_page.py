@@ -38,9 +38,8 @@ def page(circumstances: dict[str, Any], measured: dict[str, Any]) -> str:
         ),
         *_beside([figure for figure in figures if figure["beside"]]),
         "## How to repeat it",
-        "`make soak` measures it all. One at a time, and onto the same page:"
-        " `.venv/bin/python -m bench.soak NAME --output docs/holding-out.md`. They took so"
-        " long here:",
+        "`make soak` measures it all, and writes `soak.md`. One at a time, onto that same page:"
+        " `.venv/bin/python -m bench.soak NAME`. They took so long here:",
         _table(
             ["NAME", "seconds"],
             ([f"`{name}`", str(one["seconds"])] for name, one in measured.items()),

@@ -16,7 +16,6 @@ POST = (
     b"POST /system/smoke-test HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 )
-CLOSE = b"Connection: close\r\n\r\n"
 
 
 def get(path: str) -> bytes:

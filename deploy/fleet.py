@@ -9,6 +9,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -101,6 +102,11 @@ class Fleet:
 
     def up(self, release: str) -> None:
         """Start the instances, then HAProxy, and wait until all of them are in rotation."""
+        if shutil.which("haproxy") is None:
+            raise SystemExit(
+                "rolling.py: there is no haproxy on the PATH"
+                " (Debian: apt install haproxy; it is in /usr/sbin)."
+            )
         for server in SERVERS:
             self._launch(server, release)
         for server in SERVERS:
@@ -140,19 +146,24 @@ class Fleet:
         self._await_up(server)
 
     def down(self) -> None:
-        """Stop everything."""
+        """Stop everything; what does not stop when it is asked to is killed."""
         pid = self._pid("haproxy")
         if pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-            until("HAProxy stops", lambda: not self.balancer.answers())
+        stuck = None
         for server in SERVERS:
             try:
                 self.stop(server)
-            except SystemExit:
-                # Its workers end when they find it gone.
-                os.kill(self._pid(server) or 0, signal.SIGKILL)
-                raise
+            except SystemExit as told:
+                stuck = told
+                if (pid := self._pid(server)) is not None:
+                    with suppress(ProcessLookupError):
+                        # Its workers end when they find it gone.
+                        os.kill(pid, signal.SIGKILL)
+        until("HAProxy stops", lambda: not self.balancer.answers())
+        if stuck:
+            raise stuck
 
     def _idle(self, server: str) -> bool:
         return {self.balancer.column(server, name) for name in ("scur", "qcur")} <= {"0", ""}

@@ -63,8 +63,7 @@ def demo(report: str) -> int:
         try:
             say("Starting HAProxy and three instances of v42 ...")
             fleet.up("v42")
-            petsage = str(Path(sys.executable).parent / "petsage")
-            watch = [petsage, "rollout", fleet.url]
+            watch = [sys.executable, "-m", "petsage", "rollout", fleet.url]
             watch += ["--expect-release", "v43", "--rate", "50", "--output", report]
             command = [sys.executable, __file__, "deploy", folder, "--release", "v43"]
             code = attend(subprocess.Popen([*watch, "--", *command], cwd=ROOT))

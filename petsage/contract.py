@@ -70,8 +70,9 @@ PROBLEMS = {
     "logging-broken": (503, "Logging broken"),
 }
 
-# Limits of what a request may hold (DESIGN 2.3).
 DEFAULT_PORT = 8000
+
+# Limits of what a request may hold.
 DEFAULT_MAX_BODY_BYTES = 65_536
 MAX_JSON_DEPTH = 64
 MAX_NUMBER_CHARACTERS = 1_000

@@ -1,4 +1,4 @@
-"""JSON texts, good and bad, as bytes: what RFC 8259 allows, and what it or DESIGN 2.3 refuses.
+"""JSON texts, good and bad, as bytes: what RFC 8259 allows, and what it or `strict_json` refuses.
 
 The bad ones are in part written by hand, in part made by damaging good ones. Whether a damaged
 text is still JSON is decided by a recogniser of our own, written from the RFC's grammar and

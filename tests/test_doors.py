@@ -36,6 +36,31 @@ def test_the_two_halves_never_meet(room: str, other: str) -> None:
         assert not [name for name in imports_of(path) if name.startswith(f"petsage.{other}")], path
 
 
+FRAMEWORK = {"flask", "flask_smorest", "marshmallow", "webargs", "werkzeug", "gunicorn"}
+WORLD = {"os", "socket", "ssl", "subprocess", "sys", "time", "asyncio", "threading", "click"}
+CLOSED = {
+    "service/diagnostics.py": FRAMEWORK,
+    "service/problems.py": FRAMEWORK | WORLD,
+    "service/readiness.py": FRAMEWORK,
+    "service/release.py": FRAMEWORK | WORLD,
+    "service/settings.py": FRAMEWORK | {"os", "sys"},
+    "service/strict_json.py": FRAMEWORK | WORLD,
+    "service/server/head.py": FRAMEWORK | WORLD,
+    "service/server/answer.py": FRAMEWORK | WORLD,
+    "client/verdict.py": WORLD,
+    "client/present.py": WORLD,
+    "client/reports/advice.py": WORLD,
+    "client/reports/headline.py": WORLD,
+}
+
+
+@pytest.mark.parametrize("room", CLOSED)
+def test_a_room_that_knows_little_imports_little(room: str) -> None:
+    imported = {name.partition(".")[0] for name in imports_of(Path(ROOT, "petsage", room))}
+    assert imported
+    assert not imported & CLOSED[room]
+
+
 def test_no_command_of_the_client_leans_on_another() -> None:
     commands = [path for path in modules("client") if path.stem.endswith("_command")]
     assert len(commands) == 2

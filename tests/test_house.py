@@ -1,4 +1,4 @@
-"""The house itself: locked requirements that fit, a wheel that works alone, no room too large."""
+"""The house itself: locked requirements that fit, no room too large, a changelog of it."""
 
 import re
 from pathlib import Path

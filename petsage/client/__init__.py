@@ -9,8 +9,11 @@
     open_loop   pings at a fixed rate           crew        a thread for each in flight
     rollout     the loop around the open loop   record      what happened when
     deploy      the command inside              interrupts  SIGINT, SIGTERM and SIGHUP
+    fact        what one ping found             tally       counts of them
+    present     who answers now                 outcome     all that a run has found
+    options     what the user may say           output      where the report goes
     cli         the command line                wiring      options as client, sink and stream
 
-`ping`, `refuse`, `smoke_test` and `rollout` are functions of the rooms of those names, and return
+The functions `ping.ping`, `refusals.refuse`, `smoke_test.smoke_test` and `rollout.rollout` return
 plain data.
 """

@@ -1,4 +1,4 @@
-"""The command line: it reads what the user wants, wires the rooms, speaks, and sets the exit code.
+"""The command line: it reads what the user wants, has the command run, and sets the exit code.
 
 Only click is loaded at once; the rest comes with the command that needs it.
 """

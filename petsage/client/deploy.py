@@ -1,4 +1,4 @@
-"""Runs the command that deploys, in a session of its own, and leaves nothing of it running.
+"""Runs the command that deploys, in a session of its own, and relays what it says.
 
 As under `timeout`, a signal to petsage goes on to the whole group. What a command that ended by
 itself has left behind is its own affair: it may well be the service.

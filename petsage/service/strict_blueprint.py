@@ -15,7 +15,7 @@ from werkzeug.wsgi import get_content_length
 from petsage.contract import JSON_MEDIA_TYPE
 from petsage.service import strict_json
 from petsage.service.errors import answer_http_exception, answer_problem
-from petsage.service.lean import never_blocks as never_blocks
+from petsage.service.lean import never_blocks as never_blocks  # one import brings both
 from petsage.service.messages import LeanParser
 from petsage.service.problems import Problem, bounded
 

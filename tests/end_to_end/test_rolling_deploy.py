@@ -125,3 +125,19 @@ def test_a_demo_that_is_told_to_end_leaves_nothing_running(shallow: Path) -> Non
         os.kill(pid, signal.SIGKILL)
     assert (process.returncode, len(pids), left) == (130, 4, [])
     assert "interrupted" in (shallow / "rollout.html").read_text()
+
+
+def test_without_haproxy_the_demo_says_what_to_install_and_starts_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "demo"],
+        cwd=ROOT,
+        env=environment() | {"PATH": str(Path(sys.executable).parent)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "rolling.py: there is no haproxy on the PATH"
+        " (Debian: apt install haproxy; it is in /usr/sbin)."
+    )

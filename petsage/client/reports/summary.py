@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from petsage.client.findings import counted, row_phrase
+from petsage.client.logs import LogFinding
 from petsage.client.outcome import Outcome, RolloutOutcome
 from petsage.client.present import RECENT
 from petsage.client.reports import rollout_summary
@@ -20,7 +21,7 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
     under_way = f", {outcome.in_flight} more under way" if outcome.in_flight else ""
     told = f"{tally.sent} sent, {tally.ok} ok" + (f", failed: {failed}" if failed else "")
     pairs = [("pings", told + under_way)]
-    if (told := now_phrase(outcome)) and (outcome.exit_code or outcome.kind == "rollout"):
+    if (told := now_phrase(outcome)) and (outcome.exit_code or isinstance(outcome, RolloutOutcome)):
         pairs.append(("now", told))
     for name, one in tally.most_seen:
         times = one.percentiles()
@@ -50,7 +51,7 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
         good = sum(refusal.passed is True for refusal in outcome.refusals)
         pairs.append(("refusals", f"{good} of {len(outcome.refusals)} as they must be"))
     if outcome.log:
-        pairs.append(("log", log_phrase(outcome)))
+        pairs.append(("log", _log_phrase(outcome.log)))
     pairs.append(("took", f"{outcome.elapsed_s:.1f} s"))
     return pairs
 
@@ -105,11 +106,7 @@ def milliseconds(value: float) -> str:
     return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
-def log_phrase(outcome: Outcome) -> str:
-    """Return what came of the log line."""
-    log = outcome.log
-    if log is None:
-        return "not asked for"
+def _log_phrase(log: LogFinding) -> str:
     if not log.found:
         return "the line did not arrive"
     whole = "whole" if log.whole else "not whole"

@@ -25,9 +25,10 @@ from petsage.contract import (
 )
 from petsage.service.docs import assets, reading
 from petsage.service.docs.assets import Content, content_of
+from petsage.service.lean import never_blocks
 from petsage.service.routes import TAG
 from petsage.service.schemas import WelcomeOut
-from petsage.service.strict_blueprint import StrictBlueprint, never_blocks
+from petsage.service.strict_blueprint import StrictBlueprint
 
 ASSETS_PATH = f"{DOCS_PATH}/assets"
 HTML = "text/html; charset=utf-8"

@@ -1,6 +1,6 @@
 """Whether the addresses to listen on can be had: told in one line, where gunicorn needs eleven.
 
-It knows no gunicorn; what listens in the end is not made here.
+It only looks; what listens in the end is made by gunicorn.
 """
 
 import errno

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from petsage.service.problems import DETAILS
 from petsage.service.server.answer import Answer
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _problem_of(fault: Exception, service: Service) -> WSGIApplication:
         # An app that knows nothing of werkzeug has read what was not received.
         return service.problem("body-too-large", str(fault.description))
     log.error("The app failed.", exc_info=fault)
-    return service.problem("internal-error", "The server failed to answer this.")
+    return service.problem("internal-error", DETAILS["internal-error"])
 
 
 class ThreadedAnswer:

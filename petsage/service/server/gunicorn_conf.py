@@ -17,7 +17,7 @@ _settings = settings_or_exit(os.environ)
 bind = _settings.address
 workers = _settings.workers
 worker_class = PetSageWorker.with_settings(_settings)
-# Threads for views that may block; the service's own never do.
+# Threads for views that may block; of the service's own only readiness and the docs.
 threads = 16
 # Connections are cheap: an idle one takes some kB. Past this the one that idles longest goes.
 worker_connections = 4096
@@ -34,8 +34,8 @@ timeout = 30
 # The heartbeat is written to a file: on a disk, it could wait for that disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
-# Longer lines get 414, more or longer headers 431 (these are gunicorn's own defaults, written
-# down because the README names them).
+# Longer lines get 414, more or longer headers 431; the README names these numbers. gunicorn's own
+# limit on the line is 4,094.
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190

@@ -1,7 +1,7 @@
 """The worker of gunicorn that runs the service: its event loop, its listeners, its end.
 
-gunicorn's names stand here and in `gunicorn_logger` only: the rest of this folder knows sockets
-and WSGI, and no gunicorn.
+gunicorn's names stand here, in `gunicorn_conf` and in `gunicorn_logger`: the rest of this folder
+knows sockets and WSGI, and of gunicorn no more than a variable and an option.
 """
 
 import asyncio
@@ -35,8 +35,8 @@ from petsage.service.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# DESIGN 2.3: a request arrives whole within ten seconds of its first byte. The idle time comes
-# from gunicorn's settings.
+# docs/server.md promises it: a request arrives whole within ten seconds of its first byte. The
+# idle time comes from gunicorn's settings.
 SERVING = partial(Limits, request=10.0, stall=10.0, linger=5.0)
 # On SIGTERM: idle connections may bring one more request, and all is over soon after the last
 # answer, whatever clients do.
@@ -118,11 +118,12 @@ class PetSageWorker(Worker):  # type: ignore[misc]
     async def _serve(self) -> None:
         limits = SERVING(idle=self.cfg.keepalive)
         connections = Connections(self.loop, limits, self._most_connections())
+        threads = Threads(self.cfg.threads)
+        servers: list[asyncio.AbstractServer] = []
         for one in self.sockets:
             accept_new_connections(one.sock)
-        servers = [
-            server for one in self.sockets for server in await self._listen(one.sock, connections)
-        ]
+            service = self._service(one.sock, threads)
+            servers += await self._listen(one.sock, service, connections)
         while self.alive:
             self._look_around(connections)
             with suppress(TimeoutError):
@@ -165,9 +166,8 @@ class PetSageWorker(Worker):  # type: ignore[misc]
         return wanted - SPARE_DESCRIPTORS
 
     async def _listen(
-        self, listener: socket.socket, connections: Connections
+        self, listener: socket.socket, service: Service, connections: Connections
     ) -> list[asyncio.AbstractServer]:
-        service = self._service(listener)
         create = (
             self.loop.create_unix_server
             if listener.family == socket.AF_UNIX
@@ -183,7 +183,7 @@ class PetSageWorker(Worker):  # type: ignore[misc]
             for _ in range(ACCEPTORS)
         ]
 
-    def _service(self, listener: socket.socket) -> Service:
+    def _service(self, listener: socket.socket, threads: Threads) -> Service:
         return Service(
             app=self.wsgi,
             never_blocks=getattr(self.wsgi, "never_blocks", _always_false),
@@ -194,7 +194,7 @@ class PetSageWorker(Worker):  # type: ignore[misc]
                 fields=self.cfg.limit_request_fields,
                 field_size=self.cfg.limit_request_field_size,
             ),
-            threads=Threads(self.cfg.threads),
+            threads=threads,
             body_bytes=self.settings.max_body_bytes,
         )
 

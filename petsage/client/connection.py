@@ -146,14 +146,15 @@ def connect(addresses: list[tuple[Any, ...]], deadline: Deadline) -> socket.sock
     """Return a connection to the first address that takes one. Raises ExchangeError."""
     failed = ExchangeError(Failure.DNS, "the name has no address")
     for index, (family, kind, protocol, _, address) in enumerate(addresses):
+        # One address that swallows everything leaves the others their share of the time.
+        share = deadline.left() / (len(addresses) - index)
         try:
             connection = socket.socket(family, kind, protocol)
         except OSError as fault:
             failed = _failed(fault, deadline)
             continue
-        # One address that swallows everything leaves the others their share of the time.
-        connection.settimeout(deadline.left() / (len(addresses) - index))
         try:
+            connection.settimeout(share)
             connection.connect(address)
         except OSError as fault:
             connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 import time
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from petsage.client.connection import Deadline, ExchangeError, connect
 from petsage.client.exchange import Client, Request
 from petsage.client.fact import Fact, Failure, bears
 from petsage.client.ping import Marks, ping, retry_after
@@ -178,3 +180,10 @@ def test_who_bears_a_release(
     release: str | None, commit: str | None, expected: str, right: bool
 ) -> None:
     assert bears(release, commit, expected) is right
+
+
+def test_where_no_time_is_left_no_socket_is_left_open() -> None:
+    address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 9))
+    with pytest.raises(ExchangeError, match="no whole answer within"):
+        connect([address], Deadline(0.0))
+    gc.collect()  # an open one would warn, which fails the test

@@ -84,11 +84,10 @@ def row_problems(row: Row, tally: Tally, last: Fact | None, within: str) -> list
             sentence += " The service does not know its release: set PETSAGE_RELEASE there."
         return [(ExitCode.OTHER_RELEASE, sentence)]
     if row.waiting:
-        detail = tally.last_failure.detail if tally.last_failure else "it never answered rightly"
-        if tally.last_failure and tally.last_failure.worker:
-            hint = _of_the_url(tally.last_failure, after_right=tally.ok > 0)
-        else:
-            hint = ""
+        failed = tally.last_failure
+        detail = failed.detail if failed else "it never answered rightly"
+        of_ours = failed is not None and failed.worker is not None
+        hint = _of_the_url(failed, after_right=tally.ok > 0) if failed and of_ours else ""
         return [(ExitCode.WRONG, f"PetSage never answered rightly {within}: {detail}.{hint}")]
     return list(_row_cut_short(row, last, within))
 
@@ -194,10 +193,10 @@ def warnings(
 ) -> Iterable[str]:
     """Yield what is odd but fails nothing."""
     if row.lost:
-        classes = ", ".join(f"{name} {count}" for name, count in tally.failed.most_common())
         yield (
             f"{counted(row.lost, 'ping')} failed after the first right answer "
-            f"(of the whole run: {classes}); they neither count nor break the row."
+            f"(of the whole run: {listed(tally.failed.most_common())}); "
+            "they neither count nor break the row."
         )
     if row.breaks and row.whole:
         yield (
@@ -236,6 +235,11 @@ def row_phrase(row: Row) -> str:
         seen = row.instances_asked - row.instances_missing
         phrase += f", {seen} of {counted(row.instances_asked, 'instance')}"
     return phrase
+
+
+def listed(counts: Iterable[tuple[str, int]]) -> str:
+    """Return names with their counts, such as "timeout 3, refused 1"."""
+    return ", ".join(f"{name} {count}" for name, count in counts)
 
 
 def counted(count: int, noun: str) -> str:

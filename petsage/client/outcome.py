@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from petsage.client.fact import Fact
 from petsage.client.logs import LogFinding
 from petsage.client.present import Now, Present
 from petsage.client.record import Record
@@ -40,6 +41,14 @@ class Outcome:
     def exit_code(self) -> ExitCode:
         """The first of the problems' codes, or 0."""
         return exit_code(self.problems)
+
+    def add_present(self, fact: Fact, *, control: bool) -> None:
+        """Take in, by due time, what a ping tells of who answers now."""
+        if control and fact.failure is None and not fact.names_release:
+            # It was asked for another release than any: its answer tells of none.
+            return
+        right = self.row.is_right(fact, control=control)
+        self.present.add(fact, self.tally.release_of(fact), right=right)
 
     @property
     def now(self) -> Now:

@@ -149,12 +149,10 @@ class _Watch:
         self.last = fact
         self.most_late_s = max(self.most_late_s, ended.late_s)
         tally.add(fact, control=due.control)
-        new = self._outcome.row.is_right(fact)
-        if due.control:
-            if fact.failure is None and not fact.names_release:
-                # It was asked for another release than any: its answer tells of none.
-                return
-            new = fact.bears(self._plan.expected)
+        if due.control and fact.failure is None and not fact.names_release:
+            # It was asked for another release than any: its answer tells of none.
+            return
+        new = self._outcome.row.is_right(fact, control=due.control)
         self._outcome.record.add(fact, due.at, tally.release_of(fact), new=new)
 
     def _feed(self, ended: Ended) -> None:
@@ -169,9 +167,7 @@ class _Watch:
         else:
             outcome.row.add(fact)
         outcome.record.add_in_turn(fact, due.at, after_pause=due.after_pause)
-        if fact.failure is not None or fact.names_release or not due.control:
-            new = fact.bears(self._plan.expected) if due.control else outcome.row.is_right(fact)
-            outcome.present.add(fact, outcome.tally.release_of(fact), right=new)
+        outcome.add_present(fact, control=due.control)
         if fact.failure is not None:
             return
         if self._first_success is None:

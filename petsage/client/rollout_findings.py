@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from petsage.client.fact import Fact
-from petsage.client.findings import answer_warnings, counted, row_problems
+from petsage.client.findings import answer_warnings, counted, listed, row_problems
 from petsage.client.outcome import RolloutOutcome
 from petsage.client.verdict import ExitCode, Problem
 
@@ -87,11 +87,10 @@ def budget_problems(outcome: RolloutOutcome, budget: Budget) -> Iterable[Problem
     tally, record = outcome.tally, outcome.record
     failed = sum(tally.failed.values())
     if failed > budget.max_failures:
-        classes = ", ".join(f"{name} {count}" for name, count in tally.failed.most_common())
         yield (
             ExitCode.OVER_BUDGET,
-            f"{counted(failed, 'ping')} of {tally.sent} failed ({classes}); "
-            f"{budget.max_failures} may.",
+            f"{counted(failed, 'ping')} of {tally.sent} failed "
+            f"({listed(tally.failed.most_common())}); {budget.max_failures} may.",
         )
     for gap, begins, still in (
         (record.longest_gap_s, record.gap_begins_s, ""),

@@ -104,10 +104,7 @@ class _Run:
 
     def _take(self, fact: Fact, *, control: bool) -> None:
         row, self.last = self.outcome.row, fact
-        if fact.failure is not None or fact.names_release or not control:
-            expected = self.plan.expected
-            right = fact.bears(expected) if control and expected else row.is_right(fact)
-            self.outcome.present.add(fact, self.outcome.tally.release_of(fact), right=right)
+        self.outcome.add_present(fact, control=control)
         if is_final(fact, waiting=row.waiting):
             self.final = fact
             return

@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -84,40 +85,34 @@ def test_https_to_a_server_that_speaks_plain_http_is_3() -> None:
     assert re.search(said, done.report["problems"][0])
 
 
-def test_a_record_that_is_too_long_need_not_come_from_a_server_of_plain_http() -> None:
-    record = b"\x16\x03\x03\xff\xff" + b"x" * 100
+@contextlib.contextmanager
+def answering(said: bytes) -> Iterator[str]:
+    """Serve the same bytes to whoever says anything, and hang up; yield an https URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
 
         def answer() -> None:
             with contextlib.suppress(OSError):
                 while True:
                     connection, _ = listener.accept()
                     connection.recv(65_536)
-                    connection.sendall(record)
+                    connection.sendall(said)
                     connection.close()
 
         threading.Thread(target=answer, daemon=True).start()
-        done = smoke_test(url, "--wait", 1)
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
         listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_record_that_is_too_long_need_not_come_from_a_server_of_plain_http() -> None:
+    with answering(b"\x16\x03\x03\xff\xff" + b"x" * 100) as url:
+        done = smoke_test(url, "--wait", 1)
     assert (done.code, list(done.report["pings"]["failed"])) == (3, ["tls"])
     assert "what answers there may not speak TLS" in done.report["problems"][0]
 
 
 def test_https_to_a_server_that_hangs_up_on_it_hints_at_http() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-
-        def hang_up() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    connection, _ = listener.accept()
-                    connection.recv(65_536)
-                    connection.close()
-
-        threading.Thread(target=hang_up, daemon=True).start()
+    with answering(b"") as url:
         done = smoke_test(url, "--wait", 1)
-        listener.shutdown(socket.SHUT_RDWR)
     assert (done.code, list(done.report["pings"]["failed"])) == (3, ["reset"])
     assert "Where that port speaks plain HTTP, try http://." in done.report["problems"][0]
 

@@ -25,10 +25,20 @@ _BY_CLASS = {
     Failure.TLS: "TLS fails: does that port speak it, and in a version that is still in use?",
 }
 
+# What these say of the answers holds no more where nobody answers at the end.
+_OF_THE_ANSWERS = {
+    ExitCode.UNREACHABLE,
+    ExitCode.OTHER_RELEASE,
+    ExitCode.MIXED,
+    ExitCode.OVER_BUDGET,
+}
+
 
 def next_step(outcome: Outcome, code: ExitCode | None = None) -> str:
     """Return what to do about a code, or about the exit code; nothing where all is well."""
     code = outcome.exit_code if code is None else code
+    if code in _OF_THE_ANSWERS and (outage := _outage(outcome)):
+        return outage
     if code is ExitCode.UNREACHABLE:
         return _unreachable(outcome)
     if code is ExitCode.WRONG:
@@ -65,8 +75,6 @@ def _outage(outcome: Outcome) -> str:
 
 def _unreachable(outcome: Outcome) -> str:
     last = outcome.tally.last_failure
-    if outage := _outage(outcome):
-        return outage
     if last is None and not outcome.tally.ok:
         return "Look at the platform: no ping came to an end."
     if last is None or outcome.tally.ok:
@@ -106,8 +114,6 @@ def _wrong(outcome: Outcome) -> str:
 
 def _other_release(outcome: Outcome) -> str:
     now = outcome.now
-    if outage := _outage(outcome):
-        return outage
     if not outcome.tally.releases:
         return "PetSage answers wrongly: look at its log, or roll back."
     if now.only == contract.UNKNOWN_RELEASE:
@@ -123,8 +129,6 @@ def _mixed(outcome: Outcome) -> str:
     row, now, name = outcome.row, outcome.now, outcome.expected or "PetSage"
     rollout = isinstance(outcome, RolloutOutcome)
     option = "--deadline" if rollout else "--wait"
-    if outage := _outage(outcome):
-        return outage
     if now.old and outcome.expected:
         if not now.new:
             return f"Don't go on: {who(now)} now. Look whether something has rolled back."
@@ -183,8 +187,6 @@ def _command(outcome: RolloutOutcome) -> str:
 
 
 def _over_budget(outcome: RolloutOutcome) -> str:
-    if outage := _outage(outcome):
-        return outage
     if outcome.record.last_old is not None:
         return (
             "Before the next rollout, look at how instances are taken out of rotation: drain "

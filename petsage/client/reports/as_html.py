@@ -82,10 +82,9 @@ def _run(outcome: Outcome) -> str:
 
 
 def _refusals(outcome: Outcome) -> str:
-    words = {True: "passed", False: "failed", None: "unsure"}
     rows = "".join(
         f'<tr><th scope="row">{escape(one.name)}</th><td>{escape(one.expected)}</td>'
-        f"<td>{escape(one.got)}</td><td>{words[one.passed]}</td></tr>\n"
+        f"<td>{escape(one.got)}</td><td>{summary.REFUSAL_WORDS[one.passed]}</td></tr>\n"
         for one in outcome.refusals
     )
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("request", "expected", "got", ""))

@@ -36,9 +36,8 @@ def render(outcome: Outcome) -> str:
     if outcome.refusals:
         lines += ["", "<details><summary>Refusals</summary>", ""]
         lines += ["| request | expected | got | |", "|---|---|---|---|"]
-        words = {True: "passed", False: "failed", None: "unsure"}
         for one in outcome.refusals:
-            cells = (one.name, one.expected, one.got, words[one.passed])
+            cells = (one.name, one.expected, one.got, summary.REFUSAL_WORDS[one.passed])
             lines.append(f"| {' | '.join(map(_text, cells))} |")
         lines += ["", "</details>"]
     return "\n".join(lines) + "\n"

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
-from petsage.client.findings import counted, row_phrase
+from petsage.client.findings import counted, listed, row_phrase
 from petsage.client.logs import LogFinding
 from petsage.client.outcome import Outcome, RolloutOutcome
 from petsage.client.present import RECENT
 from petsage.client.reports import rollout_summary
 from petsage.client.reports.headline import named
 from petsage.client.tally import MOST_NAMES, MOST_SHOWN, OTHERS
+
+# Of a bad request: refused as it must be, or not, or by something before PetSage.
+REFUSAL_WORDS = {True: "passed", False: "failed", None: "unsure"}
 
 
 def figures(outcome: Outcome) -> list[tuple[str, str]]:
@@ -59,7 +62,7 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
 def now_phrase(outcome: Outcome) -> str:
     """Return who answers now and since when; nothing where nobody was asked."""
     now = outcome.now
-    failed = ", ".join(f"{name} {count}" for name, count in now.failed.items())
+    failed = listed(now.failed.items())
     if now.nobody:
         if now.unanswered:
             failed = ", ".join(filter(None, (failed, f"unanswered {now.unanswered}")))
@@ -119,6 +122,5 @@ def instant(seconds: float) -> str:
 
 
 def _most(counts: Counter[str], shown: int = MOST_SHOWN) -> str:
-    named = [f"{name} {count}" for name, count in counts.most_common(shown)]
     more = len(counts) - shown
-    return ", ".join(named + ([f"and {more} more"] if more > 0 else []))
+    return listed(counts.most_common(shown)) + (f", and {more} more" if more > 0 else "")

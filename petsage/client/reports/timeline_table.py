@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
 
+from petsage.client.findings import listed
 from petsage.client.outcome import RolloutOutcome
 from petsage.client.reports.summary import instant, milliseconds
 from petsage.client.reports.timeline import names
@@ -61,7 +62,7 @@ def _over_time(outcome: RolloutOutcome) -> str:
         ordered = sorted(one.latencies)
         median = milliseconds(ordered[(len(ordered) - 1) // 2] * 1000) if ordered else ""
         most = milliseconds(ordered[-1] * 1000) if ordered else ""
-        failed = ", ".join(f"{name} {count}" for name, count in one.failed.most_common())
+        failed = listed(one.failed.most_common())
         counts = [str(one.answers[name] or "") for name in shown]
         if len(outcome.record.releases) > len(shown):
             counts.append(str(others or ""))

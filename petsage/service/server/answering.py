@@ -144,9 +144,13 @@ class ThreadedAnswer:
 
     def _fail(self, app: WSGIApplication, environ: Environ, date: str, keep_alive: bool) -> None:
         if not self._transport.is_closing():
-            answer = Answer(self._transport.write, date=date, keep_alive=keep_alive, at_once=True)
-            answer.run(app, environ)
-            self._done(answer.keep_alive)
+            self._done(
+                answer_at_once(
+                    *(self._service, app, environ, self._transport),
+                    date=date,
+                    keep_alive=keep_alive,
+                )
+            )
 
 
 class _ClientGoneError(Exception):

@@ -53,7 +53,7 @@ logger_class = GunicornLogger
 
 def on_starting(server: Any) -> None:
     """See that the port is free. Sockets that are handed over (SIGUSR2, systemd) are bound."""
-    if "GUNICORN_FD" in os.environ or os.environ.get("LISTEN_PID") == str(os.getpid()):
+    if server.master_pid != 0 or os.environ.get("LISTEN_PID") == str(os.getpid()):
         return
     require_free(server.cfg.address, reuse_port=server.cfg.reuse_port)
 

@@ -66,9 +66,12 @@ class LeanRequest(Request):
         self._limit = value
 
     def close(self) -> None:
-        """Close the files of a form, if there are any."""
+        """Close the files of a form, if there are any, and let go of what led nowhere."""
         if "files" in vars(self):
             super().close()
+        # A 404's traceback leads back to this request: a circle that only the garbage collector
+        # would find, at the cost of other requests.
+        self.routing_exception = None
 
 
 class LeanResponse(Response):

@@ -47,6 +47,9 @@ class StrictParser(LeanParser):
     ) -> NoReturn:
         """Turn marshmallow's errors into a problem."""
         del req
+        # marshmallow's frame holds the error, and the error's traceback that frame: a circle which
+        # only the garbage collector would find. It made a 422 slower by an eighth.
+        error.__traceback__ = None
         errors = {
             location: _in_order(fields, error.data, schema)
             for location, fields in error.messages_dict.items()

@@ -1,16 +1,21 @@
 """errors, problems: one shape for whatever goes wrong, under 2 KB, nothing of the input in it."""
 
+import gc
 import json
+import weakref
 from io import BytesIO
+from typing import Any
 
 import pytest
 from flask import abort, redirect
+from flask.globals import request_ctx
+from flask.signals import request_started
 from flask.testing import FlaskClient
 from flask_smorest import abort as smorest_abort
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petsage.contract import PROBLEMS
+from petsage.contract import JSON_MEDIA_TYPE, PROBLEMS
 from petsage.service.problems import Problem, bounded
 from tests.service.conftest import ClientOf
 
@@ -267,3 +272,32 @@ def test_a_body_that_a_server_can_not_read_is_incomplete(client: FlaskClient) ->
         environ_overrides={"wsgi.input_terminated": True},
     )
     assert (answer.status_code, answer.json["code"]) == (400, "incomplete-body")
+
+
+REFUSED = {
+    "no view": ("/nothing", {}, 404),
+    "no method": (SMOKE_TEST, {"method": "PUT"}, 405),
+    "another release": (SMOKE_TEST, {"method": "POST", "headers": {"Expect-Release": "v9"}}, 412),
+    "no JSON": (SMOKE_TEST, {"method": "POST", "data": "{", "content_type": JSON_MEDIA_TYPE}, 400),
+    "a schema": (SMOKE_TEST, {"method": "POST", "json": {}}, 422),
+    "a query's schema": ("/system/ready?a=1", {}, 422),
+    "a query": (f"{SMOKE_TEST}?a=1", {"method": "POST", "json": {"ping": ""}}, 422),
+}
+
+
+@pytest.mark.parametrize(("path", "options", "status"), REFUSED.values(), ids=REFUSED)
+def test_a_refused_request_leaves_nothing_to_the_garbage_collector(
+    client: FlaskClient, path: str, options: dict[str, Any], status: int
+) -> None:
+    kept: list[weakref.ref[object]] = []
+
+    def note(_sender: object, **_: object) -> None:
+        kept.append(weakref.ref(request_ctx.request))
+
+    gc.disable()
+    try:
+        with request_started.connected_to(note, client.application):
+            assert client.open(path, **options).status_code == status
+        assert [one() for one in kept] == [None]
+    finally:
+        gc.enable()

@@ -31,6 +31,7 @@ class Phase(enum.Enum):
 
     SILENT = "the first byte of a new connection"
     REQUEST = "the rest of a request"
+    TURN = "the requests that came before"
     ANSWER = "the app"
     IDLE = "the next request"
     LINGER = "the client to notice that this is over"
@@ -44,18 +45,18 @@ class Connection(asyncio.Protocol):
         self._connections = connections
         self._phase = Phase.SILENT
         self.deadline = connections.now + connections.limits.request
+        self._whole: tuple[Request, BinaryIO] | None = None  # a request that awaits its turn
         self._threaded: ThreadedAnswer | None = None  # the one that is being made
         self._ended = False  # the client has sent its last byte
         self._reading = True
-        self._turn_awaited = False
         self._writable = True
         self._unsent = 0  # bytes that the client had not taken at the last deadline
         self._lingered = 0
 
     @property
     def answering(self) -> bool:
-        """Whether the app is at work for this connection."""
-        return self._phase is Phase.ANSWER
+        """Whether a request is whole, and its answer is not."""
+        return self._phase is Phase.TURN or self._phase is Phase.ANSWER
 
     # What the event loop reports.
 
@@ -86,20 +87,18 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()
             return
         self._reader.feed(data)
-        if self._phase is Phase.ANSWER or self._turn_awaited or not self._writable:
+        if self.answering or not self._writable:
             self._reading = False
             self._transport.pause_reading()
         else:
-            self.read_on()
+            self._read_on()
 
     def eof_received(self) -> bool:
         """Answer what the client has sent before it said that nothing more will come."""
         self._ended = True
         if self._phase is Phase.REQUEST:
             self._refuse(self._reader.incomplete())
-        return self._phase is Phase.ANSWER or (
-            self._phase is not Phase.LINGER and self._reader.has_begun
-        )
+        return self.answering or (self._phase is not Phase.LINGER and self._reader.has_begun)
 
     def pause_writing(self) -> None:
         """Stop answering: the client takes its answers slower than they are made."""
@@ -111,7 +110,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on answering."""
         self._writable = True
-        if self._phase is Phase.IDLE:
+        if self._phase is Phase.IDLE and not self._transport.is_closing():
             self._await_next()
         elif self._threaded is not None:
             self.deadline = math.inf
@@ -119,20 +118,19 @@ class Connection(asyncio.Protocol):
 
     # Reading.
 
-    def read_on(self) -> None:
-        """Read as much of the input as makes one request, and answer that."""
-        self._turn_awaited = False
-        if self._phase in (Phase.ANSWER, Phase.LINGER) or self._transport.is_closing():
-            return
+    def _read_on(self) -> None:
+        """Read as much of the input as makes one request, and have that answered in its turn."""
         try:
-            whole = self._reader.next()
+            self._whole = self._reader.next()
         except RefusedError as refusal:
             self._refuse(refusal)
         else:
-            if whole is None:
+            if self._whole is None:
                 self._await_rest()
             else:
-                self._answer(*whole)
+                self._phase = Phase.TURN
+                self.deadline = math.inf
+                self._connections.take_turn(self)
 
     def _await_rest(self) -> None:
         if not self._reader.has_begun:
@@ -155,8 +153,7 @@ class Connection(asyncio.Protocol):
     def _await_next(self) -> None:
         self.deadline = self._connections.now + self._connections.limits.idle
         if self._reader.input:
-            self._turn_awaited = True
-            self._connections.take_turn(self)
+            self._read_on()
         else:
             self._resume_reading()
 
@@ -167,11 +164,14 @@ class Connection(asyncio.Protocol):
 
     # Answering.
 
-    def _answer(self, request: Request, body: BinaryIO) -> None:
+    def answer(self) -> None:
+        """Answer the request whose turn has come."""
+        if self._whole is None or self._transport.is_closing():
+            return
+        (request, body), self._whole = self._whole, None
         environ = request.environ
         environ["wsgi.input"] = body
         connections, service = self._connections, self._service
-        connections.renew(self)
         over = (connections.draining or self._ended) and not self._reader.has_begun
         keep_alive = request.keep_alive and not over
         if service.never_blocks(environ):
@@ -183,7 +183,6 @@ class Connection(asyncio.Protocol):
             self._answered(keep_alive)
             return
         self._phase = Phase.ANSWER
-        self.deadline = math.inf
         self._threaded = ThreadedAnswer(service, connections.loop, self._transport, self._answered)
         service.threads.run(partial(self._threaded.run, environ, connections.date, keep_alive))
 
@@ -237,6 +236,7 @@ class Connection(asyncio.Protocol):
         allowed = {
             Phase.SILENT: limits.idle,
             Phase.REQUEST: limits.request,
+            Phase.TURN: math.inf,
             Phase.ANSWER: math.inf if self._writable else limits.stall,
             Phase.IDLE: limits.idle,
             Phase.LINGER: limits.linger,

@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 
 # How often the clock is looked at: a deadline is met that much too late at most.
 TICK_SECONDS = 0.1
-# Pipelined requests that are answered before the loop looks at other connections again: a client
-# that sends thousands in one go must not hold up a probe.
+# Requests that are answered before the loop looks again at who has sent what: so they are answered
+# nearly in the order of their arrival, and a client that sends thousands in one go holds up no
+# probe. To answer each as it is read made the slowest of a hundred wait half as long again.
 TURNS_AT_A_TIME = 8
 # Likewise, where a thousand requests that never arrived whole get their 408 at the same moment.
 EXPIRED_AT_A_TIME = 16
@@ -115,13 +116,10 @@ class Connections:
         """Forget a connection that is gone."""
         self._all.pop(connection, None)
 
-    def renew(self, connection: Connection) -> None:
-        """Note that a connection has brought a whole request."""
+    def take_turn(self, connection: Connection) -> None:
+        """Have a connection answer the whole request that it has brought, after those before it."""
         self._all.move_to_end(connection)
         self.answered += 1
-
-    def take_turn(self, connection: Connection) -> None:
-        """Have a connection read on soon, after the others that wait for the same."""
         self._turns.append(connection)
         if not self._turns_due:
             self._turns_due = True
@@ -130,7 +128,7 @@ class Connections:
     def _next_turns(self) -> None:
         for _ in range(min(TURNS_AT_A_TIME, len(self._turns))):
             connection = self._turns.popleft()
-            self._guarded(connection, connection.read_on)
+            self._guarded(connection, connection.answer)
         self._turns_due = bool(self._turns)
         if self._turns_due:
             self.loop.call_soon(self._next_turns)

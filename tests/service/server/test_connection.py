@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
+from itertools import chain, count, pairwise
 from typing import Any
 
 import pytest
 
+from petsage.service.server.connections import TURNS_AT_A_TIME
 from tests.service.server.listening import echo, listening
 
 pytestmark = pytest.mark.alone
@@ -45,6 +48,36 @@ def test_a_flood_of_pipelined_requests_delays_nobody_else() -> None:
         assert time.monotonic() - began < 0.1
         for _ in range(5_000):
             assert flooding.answer().status == 200
+
+
+def test_clients_that_ask_over_and_over_are_answered_by_turns() -> None:
+    answers = count()
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        time.sleep(0.001)
+        body = b"%06d" % next(answers)
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+    async def waits(address: tuple[str, int]) -> list[int]:
+        """Return how many answers were given from one of a client's own to its next one."""
+        reader, writer = await asyncio.open_connection(*address)
+        given = []
+        for _ in range(60):
+            writer.write(GET)
+            await reader.readuntil(b"\r\n\r\n")
+            given.append(int(await reader.readexactly(6)))
+        writer.close()
+        return [later - sooner for sooner, later in pairwise(given)]
+
+    async def ask(address: tuple[str, int]) -> list[int]:
+        return sorted(chain(*await asyncio.gather(*(waits(address) for _ in range(16)))))
+
+    with listening(app) as server:
+        waited = asyncio.run(ask(server.address))
+    assert waited[len(waited) // 2] == 16
+    # Answered as they are read, one in twenty would wait for 30 others.
+    assert waited[-len(waited) // 50] <= 16 + TURNS_AT_A_TIME
 
 
 @pytest.mark.parametrize("sent", UNFINISHED.values(), ids=UNFINISHED.keys())

@@ -361,6 +361,16 @@ def test_a_half_closed_client_gets_all_its_answers(server: Listening) -> None:
         assert connection.rest().count(b"GET /1 ") == 20
 
 
+def test_a_client_that_half_closes_after_its_last_byte_gets_its_answer(server: Listening) -> None:
+    for _ in range(20):
+        with server.connect() as connection:
+            connection.send(POST + b"Content-Length: 3\r\n\r\nab")
+            time.sleep(0.005)
+            connection.send(b"c")
+            connection.end()
+            assert connection.rest().endswith(b" abc")
+
+
 def test_a_client_that_says_nothing_and_goes_gets_nothing(server: Listening) -> None:
     with server.connect() as connection:
         connection.end()

@@ -9,7 +9,7 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from bench.contenders import ALL, ASGI, FLASK, OURS, UVICORN, WSGI, Contender, running
+from bench.contenders import ALL, ASGI, LEAN, OURS, UVICORN, WSGI, Contender, running
 from bench.figures import Figure, milliseconds
 from bench.load import Load, load
 from bench.rounds import in_turns, ratio
@@ -44,12 +44,12 @@ def _raw(seen: Mapping[Any, list[Load]]) -> dict[str, list[dict[str, float]]]:
 def throughput(rounds: int) -> list[Figure]:
     """Return requests a second against every peer, with the request log off and on."""
     figures = []
-    for logs, goals in (
-        (False, {UVICORN.name: 1.0, ASGI.name: 1.0, WSGI.name: 0.5}),
-        (True, {UVICORN.name: 1.2, ASGI.name: 1.2}),
+    for logs, contenders, goals in (
+        (False, (*ALL, LEAN), {UVICORN.name: 1.0, ASGI.name: 1.0, WSGI.name: 0.5}),
+        (True, ALL, {UVICORN.name: 1.2, ASGI.name: 1.2}),
     ):
         with ExitStack() as stack:
-            services = _up(stack, ALL, logs=logs)
+            services = _up(stack, contenders, logs=logs)
             seen = in_turns(
                 rounds,
                 {
@@ -57,20 +57,24 @@ def throughput(rounds: int) -> list[Figure]:
                     for name, service in services.items()
                 },
             )
-        ours = seen[OURS.name]
-        for peer in (UVICORN, ASGI, FLASK, WSGI):
-            theirs = seen[peer.name]
+        pairs = [(OURS.name, peer.name) for peer in contenders if peer is not OURS]
+        if LEAN in contenders:
+            # What is left of the limit before there is any schema, id, header or strictness.
+            pairs.append((LEAN.name, WSGI.name))
+        for name, peer in pairs:
+            ours, theirs = seen[name], seen[peer]
             times = ratio(_rates(ours), _rates(theirs))
             by_cpu = ratio([one.cpu_us for one in theirs], [one.cpu_us for one in ours])
-            goal = goals.get(peer.name)
+            goal = goals.get(peer) if name == OURS.name else None
+            of = "" if name == OURS.name else f" of {name}"
             figures.append(
                 Figure(
-                    f"requests a second, log {'on' if logs else 'off'}, against {peer.name}",
+                    f"requests a second{of}, log {'on' if logs else 'off'}, against {peer}",
                     goal is None or times > goal,
                     f"{times:.2f} times ({median(_rates(ours)):,.0f} to"
                     f" {median(_rates(theirs)):,.0f}; by CPU time {by_cpu:.2f})",
                     "for comparison" if goal is None else f"over {goal:.1f}",
-                    raw=_raw({OURS.name: ours, peer.name: theirs}),
+                    raw=_raw({name: ours, peer: theirs}),
                 )
             )
     return figures

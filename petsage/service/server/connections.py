@@ -104,12 +104,16 @@ class Connections:
         return len(self._all)
 
     def add(self, connection: Connection) -> None:
-        """Take in a new connection; where there is no room, the one that idles longest goes."""
+        """Take in a new connection; where there is no room, the one that idles longest goes.
+
+        Where none idles it is the new one, of which nothing is known yet.
+        """
         if len(self._all) >= self._most:
-            for other in self._all:
-                if not other.answering:
-                    other.drop()
-                    break
+            idle = (one for one in self._all if not one.answering)
+            leaving = next(idle, connection)
+            leaving.drop()
+            if leaving is connection:
+                return
         self._all[connection] = None
 
     def remove(self, connection: Connection) -> None:

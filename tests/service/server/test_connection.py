@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
@@ -271,6 +272,32 @@ def test_where_there_is_no_room_the_one_that_idles_longest_goes() -> None:
         held[0].send(GET)
         assert held[0].answer().status == 200
         assert len(server.connections) <= 10
+
+
+def test_where_everybody_waits_for_an_answer_the_newest_goes() -> None:
+    ready, begun = threading.Event(), threading.Semaphore(0)
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        begun.release()
+        ready.wait(5)
+        return echo(environ, start_response)
+
+    with (
+        listening(app, never_blocks=lambda environ: False, most=3, request_seconds=30) as server,
+        ExitStack() as stack,
+    ):
+        waiting = [stack.enter_context(server.connect()) for _ in range(3)]
+        for client in waiting:
+            client.send(GET)
+            assert begun.acquire(timeout=5)
+        with server.connect() as newest:
+            assert newest.rest() == b""
+        assert len(server.connections) == 3
+        ready.set()
+        assert [client.answer().status for client in waiting] == [200] * 3
+        with server.connect() as probe:
+            probe.send(GET)
+            assert probe.answer().status == 200
 
 
 def test_probes_get_in_while_connections_flood_in() -> None:

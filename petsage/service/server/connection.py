@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
             self._reading = False
             self._transport.pause_reading()
         else:
-            self._read_on()
+            self._read_on(further=False)
 
     def eof_received(self) -> bool:
         """Answer what the client has sent before it said that nothing more will come."""
@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
 
     # Reading.
 
-    def _read_on(self) -> None:
+    def _read_on(self, *, further: bool) -> None:
         """Read as much of the input as makes one request, and have that answered in its turn."""
         try:
             self._whole = self._reader.next()
@@ -130,7 +130,7 @@ class Connection(asyncio.Protocol):
             else:
                 self._phase = Phase.TURN
                 self.deadline = math.inf
-                self._connections.take_turn(self)
+                self._connections.take_turn(self, further=further)
 
     def _await_rest(self) -> None:
         if not self._reader.has_begun:
@@ -153,7 +153,7 @@ class Connection(asyncio.Protocol):
     def _await_next(self) -> None:
         self.deadline = self._connections.now + self._connections.limits.idle
         if self._reader.input:
-            self._read_on()
+            self._read_on(further=True)
         else:
             self._resume_reading()
 

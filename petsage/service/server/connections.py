@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 # How often the clock is looked at: a deadline is met that much too late at most.
 TICK_SECONDS = 0.1
 # Requests that are answered before the loop looks again at who has sent what: so they are answered
-# nearly in the order of their arrival, and a client that sends thousands in one go holds up no
-# probe. To answer each as it is read made the slowest of a hundred wait half as long again.
+# nearly in the order of their arrival. To answer each as it is read made the slowest of a hundred
+# wait half as long again.
 TURNS_AT_A_TIME = 8
 # Likewise, where a thousand requests that never arrived whole get their 408 at the same moment.
 EXPIRED_AT_A_TIME = 16
@@ -96,7 +96,10 @@ class Connections:
         self._most = most
         # In the order of their last good deed: to open, and to bring a whole request.
         self._all: OrderedDict[Connection, None] = OrderedDict()
-        self._turns: deque[Connection] = deque()
+        # Who has pipelined requests waits for the next of them in a line of its own: clients that
+        # send thousands in one go hold up no probe.
+        self._first: deque[Connection] = deque()
+        self._further: deque[Connection] = deque()
         self._turns_due = False
         self.tick()
 
@@ -120,20 +123,24 @@ class Connections:
         """Forget a connection that is gone."""
         self._all.pop(connection, None)
 
-    def take_turn(self, connection: Connection) -> None:
-        """Have a connection answer the whole request that it has brought, after those before it."""
+    def take_turn(self, connection: Connection, *, further: bool) -> None:
+        """Have a connection answer the whole request that it has brought, after those before it.
+
+        `further` tells that the request came pipelined behind another one.
+        """
         self._all.move_to_end(connection)
         self.answered += 1
-        self._turns.append(connection)
+        (self._further if further else self._first).append(connection)
         if not self._turns_due:
             self._turns_due = True
             self.loop.call_soon(self._next_turns)
 
     def _next_turns(self) -> None:
-        for _ in range(min(TURNS_AT_A_TIME, len(self._turns))):
-            connection = self._turns.popleft()
-            self._guarded(connection, connection.answer)
-        self._turns_due = bool(self._turns)
+        for line in (self._first, self._further):
+            for _ in range(min(TURNS_AT_A_TIME, len(line))):
+                connection = line.popleft()
+                self._guarded(connection, connection.answer)
+        self._turns_due = bool(self._first or self._further)
         if self._turns_due:
             self.loop.call_soon(self._next_turns)
 

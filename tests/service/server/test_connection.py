@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
-from itertools import chain, count, pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import pytest
@@ -51,15 +51,32 @@ def test_a_flood_of_pipelined_requests_delays_nobody_else() -> None:
             assert flooding.answer().status == 200
 
 
-def test_clients_that_ask_over_and_over_are_answered_by_turns() -> None:
-    answers = count()
+class Numbering:
+    """An app that takes its time, and answers with the number of the answer."""
 
-    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+    given = 0
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         time.sleep(0.001)
-        body = b"%06d" % next(answers)
-        start_response("200 OK", [("Content-Length", str(len(body)))])
-        return [body]
+        self.given += 1
+        start_response("200 OK", [("Content-Length", "6")])
+        return [b"%06d" % self.given]
 
+
+def test_a_hundred_that_pipeline_delay_nobody_else() -> None:
+    app = Numbering()
+    with listening(app, most=200) as server, ExitStack() as stack, server.connect() as client:
+        for _ in range(100):
+            stack.enter_context(server.connect()).send(GET * 50)
+        while app.given < 300:
+            time.sleep(0.01)
+        before = app.given
+        client.send(GET)
+        # In one line with them it would be the fiftieth.
+        assert int(client.answer().body) < before + 30
+
+
+def test_clients_that_ask_over_and_over_are_answered_by_turns() -> None:
     async def waits(address: tuple[str, int]) -> list[int]:
         """Return how many answers were given from one of a client's own to its next one."""
         reader, writer = await asyncio.open_connection(*address)
@@ -74,7 +91,7 @@ def test_clients_that_ask_over_and_over_are_answered_by_turns() -> None:
     async def ask(address: tuple[str, int]) -> list[int]:
         return sorted(chain(*await asyncio.gather(*(waits(address) for _ in range(16)))))
 
-    with listening(app) as server:
+    with listening(Numbering()) as server:
         waited = asyncio.run(ask(server.address))
     assert waited[len(waited) // 2] == 16
     # Answered as they are read, one in twenty would wait for 30 others.

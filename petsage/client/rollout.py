@@ -217,6 +217,9 @@ def rollout(
     if none_since:
         outcome.row.begin_anew()
     if interrupted:
+        # Behind one ping that hangs others may have been answered.
+        for one in loop.out_of_turn():
+            outcome.add_present(one.fact, control=one.due.control)
         patience = max(_PATIENCE_SECONDS, 2 * outcome.record.slowest_s)
         outcome.present.cut_short(outcome.in_flight, time.time(), patience)
         outcome.problems.append((ExitCode.INTERRUPTED, f"Interrupted by {interrupted}."))

@@ -158,6 +158,22 @@ def test_a_service_that_is_only_slow_is_told_as_slow(expected: str | None, told:
     assert "new release" not in rendered(outcome, "text")
 
 
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        (OLD, "v43 answered, but too late or too slowly for a row of 999999 within 0.2 s."),
+        (lost(), "Only v43 answered, but too late or too slowly for a row of 999999 within 0.2 s."),
+    ],
+    ids=["another release", "nobody"],
+)
+def test_a_release_that_came_too_late_is_not_told_as_slow_nor_as_the_only_one(
+    before: Fact, told: str
+) -> None:
+    outcome = ran(before, NEW, expected="v43", wait=0.2, consecutive=999_999)
+    assert (outcome.exit_code, headline(outcome)) == (5, told)
+    assert next_step(outcome) == "Give it longer: --wait."
+
+
 def test_instances_that_are_missing_are_asked_after_by_the_name_of_the_one_that_answers() -> None:
     plan = Plan("http://app.example", "v43", 3, instances=2, wait=0.2, interval=0.0)
     outcome = smoke_test(plan, Scripted([NEW], as_must_be), sleep=lambda _: None)

@@ -11,7 +11,7 @@ from petsage import contract
 from petsage.client.fact import TOO_MANY_REQUESTS, Fact, Failure
 from petsage.client.findings import misses_petsage
 from petsage.client.outcome import Outcome, RolloutOutcome
-from petsage.client.reports.headline import named, sentence, who
+from petsage.client.reports.headline import came_late, named, sentence, who
 from petsage.client.verdict import ExitCode
 
 _CHECK_URL = "Check the URL, and what stands between you and the service."
@@ -152,6 +152,8 @@ def _mixed(outcome: Outcome) -> str:
         return f"Let the service name its release, or give it longer: {option}."
     if row.lost:
         return f"Look at the platform: pings fail; then give it longer: {option}."
+    if came_late(outcome):
+        return f"Give it longer: {option}."
     return f"Raise {option}, or look why {name} answers slowly."
 
 

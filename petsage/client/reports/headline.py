@@ -91,7 +91,7 @@ def _other_release(outcome: Outcome) -> str:
 
 
 def _mixed(outcome: Outcome) -> str:
-    row, now = outcome.row, outcome.now
+    row, now, within = outcome.row, outcome.now, outcome.within
     name = outcome.expected or "PetSage"
     if row.whole:
         return _FLEET
@@ -110,10 +110,18 @@ def _mixed(outcome: Outcome) -> str:
             return "The answers name no instance, so that none can be counted."
         seen = counted(len(row.instances), "instance")
         return f"{name} answers, but from {seen} and not from {row.instances_asked}."
-    why = f"{counted(row.lost, 'ping')} failed, and" if row.lost else "too slowly for"
-    whole = f"the row of {row.needed} was not whole" if row.lost else f"a row of {row.needed}"
-    only = f"Only {name}" if outcome.expected else name
-    return f"{only} answered, but {why} {whole} {outcome.within}."
+    others = len(outcome.tally.releases) > 1
+    only = f"Only {name}" if outcome.expected and not others else name
+    if row.lost:
+        lost = f"{counted(row.lost, 'ping')} failed"
+        return f"{only} answered, but {lost}, and the row of {row.needed} was not whole {within}."
+    slow = "too late or too slowly" if came_late(outcome) else "too slowly"
+    return f"{only} answered, but {slow} for a row of {row.needed} {within}."
+
+
+def came_late(outcome: Outcome) -> bool:
+    """Return whether the right answers began only after others, or after pings that failed."""
+    return len(outcome.tally.releases) > 1 or bool(outcome.tally.failed)
 
 
 def _of_rollout(outcome: RolloutOutcome) -> str:

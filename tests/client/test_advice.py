@@ -72,6 +72,25 @@ def test_two_releases_by_turns_are_named_with_the_instances_left_behind() -> Non
     assert told(outcome, "instances") == "v43: web.1 75; v42: vm7 75"
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        fact(failure=Failure.WRONG_PONG, detail="the pong is not the ping that was sent"),
+        fact(failure=Failure.OTHER_STATUS, status=404, detail="404 from PetSage"),
+    ],
+    ids=["a wrong pong", "its own 404"],
+)
+def test_wrong_answers_of_petsages_own_are_not_laid_upon_something_else(wrong: Fact) -> None:
+    outcome = went(lambda number: NEW if number % 4 else wrong)
+    assert (outcome.exit_code, headline(outcome)) == (
+        *(ExitCode.MIXED, "v43 answers, but not each time rightly."),
+    )
+    assert " came wrongly from PetSage itself, after right ones" in outcome.problems[0][1]
+    assert "look at its log" in next_step(outcome)
+    outcome = went(lambda number: NEW if number % 4 else (PAGE, wrong)[number // 4 % 2])
+    assert " from PetSage itself or from something else, " in outcome.problems[0][1]
+
+
 def test_a_rollback_is_told_as_one() -> None:
     outcome = went(lambda number: NEW if 50 <= number < 53 else OLD)
     assert headline(outcome) == "v43 answered, but now v42 answers."

@@ -136,6 +136,8 @@ def _mixed(outcome: Outcome) -> str:
     if row.whole or row.breaks > row.strays:
         longer = f"give it longer: {option}" if rollout else "run this again"
         return f"Don't go on yet: see that the whole fleet runs {name}, then {longer}."
+    if row.own_faults:
+        return "Don't go on yet: PetSage answers wrongly at times: look at its log, or roll back."
     if row.strays:
         return "Don't go on yet: look at what stands between you and the service."
     if row.reached >= row.needed and row.instances_missing:

@@ -101,6 +101,8 @@ def _mixed(outcome: Outcome) -> str:
         if now.new and not now.old:
             return f"{name} answers, but another release did too, after it."
         return f"{name} answered, but now {who(now)}." if not now.new else sentence(who(now))
+    if row.own_faults:
+        return f"{name} answers, but not each time rightly."
     if row.strays:
         return f"{name} answers, but so does something that is not PetSage."
     if row.reached >= row.needed:

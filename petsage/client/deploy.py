@@ -62,7 +62,7 @@ class Deploy:
         # Without a terminal to ask at, a prompt for a password fails at once. In a group that is
         # not in the foreground it would be stopped until the deadline, and nobody would see why.
         terminal = sys.stdin is None or sys.stdin.closed or sys.stdin.isatty()
-        with suppress(OSError, ValueError):
+        try:
             self._process = subprocess.Popen(
                 self.run.argv,
                 stdin=subprocess.DEVNULL if terminal else None,
@@ -70,6 +70,8 @@ class Deploy:
                 stderr=self._output,
                 start_new_session=True,
             )
+        except (OSError, ValueError) as fault:
+            self.run.fault = getattr(fault, "strerror", None) or str(fault)
 
     def stop(self, number: signal.Signals) -> None:
         """Pass a signal on to the command's group, wait for its end, and kill what is left."""

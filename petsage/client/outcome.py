@@ -58,13 +58,17 @@ class Outcome:
 
 @dataclass(slots=True)
 class DeployRun:
-    """How the command went that deploys: times in Unix time, the exit code as a shell has it."""
+    """How the command went that deploys: times in Unix time, the exit code as a shell has it.
+
+    `fault` says why it could not be started, though it is there.
+    """
 
     argv: tuple[str, ...]
     started_at: float | None = None
     ended_at: float | None = None
     exit_code: int | None = None
     cut_short: bool = False
+    fault: str = ""
 
 
 @dataclass(slots=True)

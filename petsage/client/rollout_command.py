@@ -136,5 +136,6 @@ def _check_command(command: tuple[str, ...], after_command: float | None, *, row
         )
     if command and shutil.which(command[0]) is None:
         raise click.BadParameter(
-            f"there is no program {command[0]!r} to run.", param_hint="'COMMAND'"
+            f"{command[0]!r} is no program that can be run: is it there, and executable?",
+            param_hint="'COMMAND'",
         )

@@ -91,6 +91,13 @@ def test_wrong_answers_of_petsages_own_are_not_laid_upon_something_else(wrong: F
     assert " from PetSage itself or from something else, " in outcome.problems[0][1]
 
 
+def test_a_service_that_ignores_expect_release_is_not_said_to_have_refused() -> None:
+    outcome = went(lambda _: fact(release=None, commit=None))
+    assert (outcome.exit_code, outcome.tally.failed) == (ExitCode.MIXED, {})
+    assert "refused" not in told(outcome, "release")
+    assert told(outcome, "release").endswith(", which were asked for a made-up release")
+
+
 def test_a_rollback_is_told_as_one() -> None:
     outcome = went(lambda number: NEW if 50 <= number < 53 else OLD)
     assert headline(outcome) == "v43 answered, but now v42 answers."

@@ -180,6 +180,11 @@ def _command(outcome: RolloutOutcome) -> str:
         then = sentence(f"{who(now)} now")
     if deploy.cut_short:
         look = "The deploy was stopped half-way: look what it has left before you run it again."
+    elif deploy.fault:
+        look = (
+            "The deploy was not run: look at the program's first line (#!), the end of that line, "
+            "and the machine it was built for."
+        )
     elif deploy.exit_code:
         look = "The deploy failed; see its output."
     else:

@@ -150,6 +150,8 @@ def _command(outcome: RolloutOutcome) -> str:
     if deploy is None or deploy.started_at is None:
         return "The deploy was not started: the service did not answer first."
     failed = "The deploy was stopped half-way" if deploy.cut_short else "The deploy failed"
+    if deploy.fault:
+        failed = "The deploy could not be started"
     if now.answers and not now.new and outcome.record.first_new is None:
         return f"{failed}, and {who(now)}: nothing has switched."
     return f"{failed}, and {who(now)}."

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from petsage.client.fact import Fact
+from petsage.client.fact import Fact, Failure
 
 # Of so many answers it is told who gave them.
 RECENT = 20
@@ -40,6 +40,13 @@ class Now:
     def nobody(self) -> bool:
         """Whether somebody was asked, and nobody answers."""
         return not self.answers and bool(self.failed or self.unanswered)
+
+    @property
+    def stranger(self) -> bool:
+        """Whether something answers at the end that is not PetSage: a page, a redirect, a 429."""
+        last = self.last
+        answered = last is not None and last.failure in (Failure.NOT_PETSAGE, Failure.OTHER_STATUS)
+        return self.nobody and answered and last is not None and last.worker is None
 
     @property
     def turns(self) -> list[str]:

@@ -98,6 +98,32 @@ def test_a_service_that_ignores_expect_release_is_not_said_to_have_refused() -> 
     assert told(outcome, "release").endswith(", which were asked for a made-up release")
 
 
+LIMITED = fact(failure=Failure.OTHER_STATUS, status=429, worker=None, release=None)
+REDIRECT = fact(failure=Failure.OTHER_STATUS, status=302, worker=None, release=None)
+
+
+@pytest.mark.parametrize(
+    ("last", "step"),
+    [(LIMITED, "Something limits the rate"), (REDIRECT, "What answers now is not PetSage")],
+    ids=["a rate limiter", "a redirect"],
+)
+def test_what_stands_before_the_service_and_answers_is_no_outage(last: Fact, step: str) -> None:
+    outcome = went(then(50, OLD, last))
+    assert headline(outcome) == "v43 never answered, and now what answers is not PetSage."
+    assert next_step(outcome).startswith(step)
+
+
+def test_nobody_is_told_to_drain_instances_because_of_a_rate_limiter() -> None:
+    outcome = went(lambda number: LIMITED if number == 9 else OLD if number < 30 else NEW)
+    assert outcome.exit_code is ExitCode.OVER_BUDGET
+    assert next_step(outcome).startswith("Something limits the rate")
+
+
+def test_a_release_is_named_as_it_is_at_the_beginning_of_a_sentence_too() -> None:
+    outcome = went(lambda _: fact(release="whatsit-1", mismatch=True, status=412), Command(code=3))
+    assert next_step(outcome).endswith(" whatsit-1 answers now.")
+
+
 def test_a_rollback_is_told_as_one() -> None:
     outcome = went(lambda number: NEW if 50 <= number < 53 else OLD)
     assert headline(outcome) == "v43 answered, but now v42 answers."
@@ -171,6 +197,10 @@ def broken(failure: Failure, **changes: Any) -> Fact:
 NEVER = {
     "dns": (broken(Failure.DNS), "look at DNS"),
     "refused": (DEAD, "Nothing listens there"),
+    "no route": (
+        broken(Failure.REFUSED, detail="no connection: No route to host"),
+        "the firewall",
+    ),
     "reset": (lost(), "does the process crash"),
     "it takes connections": (
         broken(Failure.TIMEOUT, phases={"connect": 0.1, "write": 0.1, "wait": 9.0}),

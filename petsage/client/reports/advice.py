@@ -5,6 +5,8 @@ It follows what was seen last: nobody is told to wait for a service that is gone
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
 
 from petsage import contract
@@ -15,6 +17,9 @@ from petsage.client.reports.headline import came_late, named, sentence, who
 from petsage.client.verdict import ExitCode
 
 _CHECK_URL = "Check the URL, and what stands between you and the service."
+_RATE_LIMIT = "Something limits the rate of requests: let the checks through, or ask less often."
+_NO_WAY = "Nothing takes the connection: look at the address, the firewall, the machine."
+_NO_ROUTE = (os.strerror(errno.ENETUNREACH), os.strerror(errno.EHOSTUNREACH))
 _BY_CLASS = {
     Failure.DNS: "Check the name in the URL, and look at DNS: it does not resolve.",
     Failure.REFUSED: "Nothing listens there: is the service up, and is that its port?",
@@ -68,7 +73,9 @@ def _outage(outcome: Outcome) -> str:
         return ""
     if now.last is not None and now.last.worker:
         return "PetSage answers wrongly now: look at its log, or roll back."
-    if now.last is not None and now.last.failure is Failure.NOT_PETSAGE:
+    if now.last is not None and now.last.status == TOO_MANY_REQUESTS:
+        return _RATE_LIMIT
+    if now.stranger:
         return "What answers now is not PetSage: look at what stands before it, or roll back."
     return "Nobody answers any more: look at the platform, or roll back."
 
@@ -90,7 +97,7 @@ def _of_failure(last: Fact) -> str:
             "authority of your own signed it, name that with --cacert."
         )
     if last.status == TOO_MANY_REQUESTS:
-        return "Something limits the rate of requests: let the checks through, or ask less often."
+        return _RATE_LIMIT
     if last.failure is Failure.SERVER_ERROR:
         if last.worker:
             return f"PetSage itself answers {last.status}: look at its log."
@@ -101,7 +108,9 @@ def _of_failure(last: Fact) -> str:
     if last.failure is Failure.TIMEOUT:
         if {"tls", "write"} & set(last.phases):
             return "It takes connections but does not answer: is the process stuck?"
-        return "Nothing takes the connection: look at the address, the firewall, the machine."
+        return _NO_WAY
+    if last.failure is Failure.REFUSED and last.detail.endswith(_NO_ROUTE):
+        return _NO_WAY
     return _BY_CLASS.get(last.failure or Failure.NOT_PETSAGE, _CHECK_URL)
 
 
@@ -196,6 +205,9 @@ def _command(outcome: RolloutOutcome) -> str:
 
 
 def _over_budget(outcome: RolloutOutcome) -> str:
+    last = outcome.tally.last_failure
+    if last is not None and last.status == TOO_MANY_REQUESTS:
+        return _RATE_LIMIT
     if outcome.record.last_old is not None:
         return (
             "Before the next rollout, look at how instances are taken out of rotation: drain "

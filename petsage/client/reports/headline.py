@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from petsage import contract
-from petsage.client.fact import Failure
 from petsage.client.findings import counted
 from petsage.client.outcome import Outcome, RolloutOutcome
 from petsage.client.present import Now
@@ -42,10 +41,10 @@ def named(release: str) -> str:
 def who(now: Now) -> str:
     """Return who answers, as the subject and verb of a sentence in the present."""
     if not now.answers:
-        if now.last is None or now.last.failure is not Failure.NOT_PETSAGE:
-            rightly = " rightly" if now.last is not None and now.last.worker else ""
-            return f"nobody answers{rightly}"
-        return "what answers is not PetSage"
+        if now.stranger:
+            return "what answers is not PetSage"
+        rightly = " rightly" if now.last is not None and now.last.worker else ""
+        return f"nobody answers{rightly}"
     *first, last = map(named, now.turns)
     if not first:
         return f"{last} answers"
@@ -54,7 +53,7 @@ def who(now: Now) -> str:
 
 def sentence(words: str) -> str:
     """Return words as a sentence; the name of a release at its beginning stays as it is."""
-    capital = words.startswith(("nobody", "what", "a ", "another "))
+    capital = words.startswith(("nobody ", "what ", "a ", "another "))
     return f"{words[0].upper() if capital else words[0]}{words[1:]}."
 
 

@@ -89,16 +89,16 @@ class RolloutOutcome(Outcome):
 
     @property
     def outage_s(self) -> float | None:
-        """For how long nobody answered between the old release and the new.
+        """For how long nobody answered between one release and the other.
 
         None where nobody was asked in between, or where both answered for a while.
         """
-        first_new, last_old = self.record.first_new, self.record.last_old
-        if first_new is None or last_old is None:
+        if self.record.change is None:
             return None
-        between = (last_old - self.started_at, first_new - self.started_at)
+        begin, end = self.record.change
+        between = (end - self.started_at, begin - self.started_at)
         asked = any(
             point.failed and between[0] <= point.due_s <= between[1]
             for point in self.record.points()
         )
-        return first_new - last_old if asked else None
+        return begin - end if asked else None

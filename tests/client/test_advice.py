@@ -128,6 +128,18 @@ def test_a_rollback_is_told_as_one() -> None:
     outcome = went(lambda number: NEW if 50 <= number < 53 else OLD)
     assert headline(outcome) == "v43 answered, but now v42 answers."
     assert "rolled back" in next_step(outcome)
+    assert "v43 first answered after 0.50 s and last after 0.52 s, " in told(outcome, "switch")
+    assert told(outcome, "switch").endswith("both answered for 0.02 s")
+
+
+def test_a_release_that_was_there_and_went_is_told_with_the_outage_that_it_left() -> None:
+    outcome = went(
+        lambda number: NEW if number < 50 else DEAD if number < 70 else OLD, consecutive=99
+    )
+    assert headline(outcome) == "v43 answered, but now v42 answers."
+    assert told(outcome, "switch").endswith("nobody for 0.21 s in between")
+    assert "both answer" not in told(outcome, "switch")
+    assert ">nobody answers, 0.2 s<" in rendered(outcome, "html")
 
 
 FAILED = {

@@ -15,6 +15,8 @@ RECENT = 20
 # a low rate a long silence is too.
 _FAILED_IN_A_ROW, _SILENT_SECONDS = 3, 0.5
 _LONG_SILENT_SECONDS = 3.0
+# Where a run is cut short, what has waited for longer than this tells that nobody answers.
+_PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Now:
     several by turns, the latest first; none where nobody answers. `right` names those of them that
     are the expected release. `since` (Unix time) is when the first of an unbroken row of such
     answers was due, or of the pings that failed; None by turns. `failed` are the classes of the
-    pings that failed since the last answer, `unanswered` how many had waited in vain for long when
+    pings that failed since the last answer, `unanswered` how many had asked in vain for long when
     the run was cut short, and `last` what the last of the failed ones found.
     """
 
@@ -79,6 +81,7 @@ class Present:
         self._failed_from = 0.0
         self._last_answer = self._last_due = 0.0
         self._last_failure: Fact | None = None
+        self._slowest_s = 0.0
         self._unanswered = 0
 
     def add(self, fact: Fact, release: str, *, right: bool) -> None:
@@ -99,12 +102,14 @@ class Present:
         self._run += 1
         self._recent.append((release, right))
         self._last_answer = fact.due_at
+        self._slowest_s = max(self._slowest_s, fact.latency_s)
 
-    def cut_short(self, unanswered: int, at: float, patience_s: float) -> None:
-        """Take note that at `at` (Unix time) the run ended and pings had not come to an end.
+    def cut_short(self, unanswered: int, at: float) -> None:
+        """Take note that at `at` (Unix time) the run ended and so many had asked in vain.
 
-        They count as unanswered where the last one that ended was due more than `patience_s` ago.
+        They count where the last ping that ended was due longer ago than any answer may take.
         """
+        patience_s = max(_PATIENCE_SECONDS, 2 * self._slowest_s)
         if self._last_due and at - self._last_due > patience_s:
             self._unanswered = unanswered
 

@@ -28,8 +28,6 @@ FIRST_LOOK_SECONDS = 1.0
 _TURN_SECONDS = 0.1
 # A ping keeps its own time limit; this is for a machine that gives its thread no time to.
 _STRAGGLER_SECONDS = 5.0
-# When a run is cut short, pings that have waited longer than this tell that nobody answers.
-_PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +218,7 @@ def rollout(
         # Behind one ping that hangs others may have been answered.
         for one in loop.out_of_turn():
             outcome.add_present(one.fact, control=one.due.control)
-        patience = max(_PATIENCE_SECONDS, 2 * outcome.record.slowest_s)
-        outcome.present.cut_short(outcome.in_flight, time.time(), patience)
+        outcome.present.cut_short(outcome.in_flight, time.time())
         outcome.problems.append((ExitCode.INTERRUPTED, f"Interrupted by {interrupted}."))
     else:
         outcome.problems += findings.takeover_problems(outcome, watch.last, none_since=none_since)

@@ -60,6 +60,8 @@ def sentence(words: str) -> str:
 def _unreachable(outcome: Outcome) -> str:
     tally, last = outcome.tally, outcome.tally.last_failure
     if tally.answered and outcome.row.whole:
+        if outcome.now.nobody:
+            return "PetSage answered its pings, and then nobody did."
         return "PetSage answered its pings, but not every bad request."
     if tally.answered:
         gone = "nobody answers any more" if outcome.now.nobody else "not each time"

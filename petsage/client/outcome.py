@@ -18,7 +18,8 @@ from petsage.client.verdict import ExitCode, Problem, Row, exit_code
 class Outcome:
     """One smoke test: `started_at` in Unix time, `elapsed_s` in seconds; `log` if asked for.
 
-    `within` says how long there was, such as "within 60 s"; `in_flight` is how many pings have not
+    `within` says how long there was, such as "within 60 s", `bound` the option that makes it
+    longer; `in_flight` is how many pings have not
     come to an end.
     """
 
@@ -29,6 +30,7 @@ class Outcome:
     tally: Tally
     row: Row
     within: str = ""
+    bound: str = "--wait"
     elapsed_s: float = 0.0
     present: Present = field(default_factory=Present)
     in_flight: int = 0
@@ -76,6 +78,7 @@ class RolloutOutcome(Outcome):
     """One rollout: pings a second, what happened when, and the command, if one was to run."""
 
     kind: ClassVar[str] = "rollout"
+    bound: str = "--deadline"
     rate: float = 10.0
     record: Record = field(default_factory=lambda: Record(0.0))
     deploy: DeployRun | None = None

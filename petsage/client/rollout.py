@@ -140,6 +140,7 @@ class _Watch:
         if after is not None and now + after < self._end:
             self._end = now + after
             self._outcome.within = f"within {after:g} s of the command's end"
+            self._outcome.bound = "--after-command"
 
     def _count(self, ended: Ended) -> None:
         """Take in what needs no order, as soon as it is there."""

@@ -177,6 +177,18 @@ def test_a_command_that_was_stopped_is_looked_after_before_the_next_run() -> Non
     assert "look what it has left before you run it again" in next_step(outcome)
 
 
+@pytest.mark.parametrize(
+    ("after", "option"), [(0.3, "--after-command"), (None, "--deadline")], ids=["bound", "free"]
+)
+def test_more_time_is_asked_for_with_the_option_that_bounds_it(
+    after: float | None, option: str
+) -> None:
+    for pick in (lambda _: OLD, lambda number: NEW if number > 130 else OLD):
+        outcome = went(pick, Command(seconds=0.1), consecutive=99, after_command=after)
+        assert outcome.exit_code in (ExitCode.OTHER_RELEASE, ExitCode.MIXED)
+        assert next_step(outcome).endswith(f" {option}.")
+
+
 INTERRUPTED = {
     "failed": (3, False, "The deploy failed; see its output. v42 answers now."),
     "stopped": (143, True, "The deploy was stopped half-way: look what it has left before"),

@@ -130,14 +130,12 @@ def _other_release(outcome: Outcome) -> str:
             "Set PETSAGE_RELEASE there (or its like) and restart the service: it does not know its "
             "release, and no waiting tells it."
         )
-    option = "--deadline" if isinstance(outcome, RolloutOutcome) else "--wait"
-    return f"Look whether the deploy took: {who(now)}. A slow one needs {option}."
+    return f"Look whether the deploy took: {who(now)}. A slow one needs {outcome.bound}."
 
 
 def _mixed(outcome: Outcome) -> str:
     row, now, name = outcome.row, outcome.now, outcome.expected or "PetSage"
-    rollout = isinstance(outcome, RolloutOutcome)
-    option = "--deadline" if rollout else "--wait"
+    rollout, option = isinstance(outcome, RolloutOutcome), outcome.bound
     if now.old and outcome.expected:
         if not now.new:
             return f"Don't go on: {who(now)} now. Look whether something has rolled back."

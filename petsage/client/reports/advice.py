@@ -5,8 +5,6 @@ It follows what was seen last: nobody is told to wait for a service that is gone
 
 from __future__ import annotations
 
-import errno
-import os
 import shlex
 
 from petsage import contract
@@ -19,7 +17,8 @@ from petsage.client.verdict import ExitCode
 _CHECK_URL = "Check the URL, and what stands between you and the service."
 _RATE_LIMIT = "Something limits the rate of requests: let the checks through, or ask less often."
 _NO_WAY = "Nothing takes the connection: look at the address, the firewall, the machine."
-_NO_ROUTE = (os.strerror(errno.ENETUNREACH), os.strerror(errno.EHOSTUNREACH))
+# ENETUNREACH and EHOSTUNREACH, as Linux and macOS tell them.
+_NO_ROUTE = ("Network is unreachable", "No route to host")
 _BY_CLASS = {
     Failure.DNS: "Check the name in the URL, and look at DNS: it does not resolve.",
     Failure.REFUSED: "Nothing listens there: is the service up, and is that its port?",

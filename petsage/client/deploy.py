@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from petsage.client.clock import unix_time
 from petsage.client.outcome import DeployRun
 
 # What a command is given to end after a signal, before it is killed.
@@ -58,7 +59,7 @@ class Deploy:
 
     def start(self) -> None:
         """Start the command. One that can't be started has ended with 126, as in a shell."""
-        self.run.started_at = time.time()
+        self.run.started_at = unix_time()
         # Without a terminal to ask at, a prompt for a password fails at once. In a group that is
         # not in the foreground it would be stopped until the deadline, and nobody would see why.
         terminal = sys.stdin is None or sys.stdin.closed or sys.stdin.isatty()
@@ -114,7 +115,7 @@ class Deploy:
         return True
 
     def _end(self, status: int) -> None:
-        self.run.ended_at = time.time()
+        self.run.ended_at = unix_time()
         self.run.exit_code = status if status >= 0 else 128 - status
 
 

@@ -13,6 +13,7 @@ from signal import SIGTERM, Signals
 from typing import Protocol
 
 from petsage.client import rollout_findings as findings
+from petsage.client.clock import unix_time
 from petsage.client.fact import Fact
 from petsage.client.interrupts import Interrupted
 from petsage.client.open_loop import Ended, OpenLoop, Send
@@ -194,7 +195,7 @@ def rollout(
     outcome = RolloutOutcome(
         url=plan.url,
         expected=plan.expected,
-        started_at=time.time(),
+        started_at=unix_time(),
         tally=Tally(plan.expected),
         row=Row(plan.expected, plan.consecutive),
         rate=plan.rate,
@@ -219,7 +220,7 @@ def rollout(
         # Behind one ping that hangs others may have been answered.
         for one in loop.out_of_turn():
             outcome.add_present(one.fact, control=one.due.control)
-        outcome.present.cut_short(outcome.in_flight, time.time())
+        outcome.present.cut_short(outcome.in_flight, unix_time())
         outcome.problems.append((ExitCode.INTERRUPTED, f"Interrupted by {interrupted}."))
     else:
         outcome.problems += findings.takeover_problems(outcome, watch.last, none_since=none_since)

@@ -13,6 +13,7 @@ from itertools import takewhile
 from typing import Protocol
 
 from petsage.client import findings
+from petsage.client.clock import unix_time
 from petsage.client.fact import Fact, Failure
 from petsage.client.interrupts import Interrupted
 from petsage.client.logs import LogFinding
@@ -153,7 +154,7 @@ class _Run:
         """Take note of what was asked last and in vain: a ping that hangs, bad requests."""
         refusals = takewhile(lambda one: one.unreachable, reversed(self.outcome.refusals))
         in_vain = self.outcome.in_flight + len(list(refusals))
-        self.outcome.present.cut_short(in_vain, time.time())
+        self.outcome.present.cut_short(in_vain, unix_time())
 
     def read_log(self, await_line: AwaitLine) -> None:
         outcome = self.outcome
@@ -179,7 +180,7 @@ def smoke_test(
     outcome = Outcome(
         url=plan.url,
         expected=plan.expected,
-        started_at=time.time(),
+        started_at=unix_time(),
         tally=Tally(plan.expected),
         row=Row(plan.expected, plan.consecutive, plan.instances),
         within=f"within {plan.wait:g} s",

@@ -124,6 +124,12 @@ def test_a_release_is_named_as_it_is_at_the_beginning_of_a_sentence_too() -> Non
     assert next_step(outcome).endswith(" whatsit-1 answers now.")
 
 
+def test_another_release_that_is_hidden_is_told_of_in_whole_sentences() -> None:
+    outcome = went(lambda _: fact(release=None, commit=None, mismatch=True, status=412))
+    assert told(outcome, "now") == "another release that is not named, all of the last 20"
+    assert headline(outcome) == "v43 never answered; another release that is not named answers."
+
+
 def test_a_rollback_is_told_as_one() -> None:
     outcome = went(lambda number: NEW if 50 <= number < 53 else OLD)
     assert headline(outcome) == "v43 answered, but now v42 answers."

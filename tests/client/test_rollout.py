@@ -119,6 +119,17 @@ def test_a_clock_that_is_set_in_the_middle_moves_nothing(tmp_path: Path, step: i
     assert report["now"]["answers"] == "v43"
 
 
+def test_a_hidden_worker_that_has_gone_since_does_not_hold_up_the_proof() -> None:
+    def send(due: Due) -> Fact:
+        worker = "gone" if due.number == 4 else "w2"
+        return fact(
+            due_at=time.time(), worker=worker, release=None, commit=None, mismatch=due.control
+        )
+
+    plan = Plan("http://app.example", "v43", RATE, consecutive=5, deadline=3.0, timeout=1.0)
+    assert rollout(plan, send).exit_code == 0
+
+
 def test_each_break_makes_the_row_longer() -> None:
     outcome = watched(switching(5, NEW, OLD, NEW, OLD, NEW, OLD))
     assert outcome.exit_code == 0

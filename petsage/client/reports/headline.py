@@ -13,7 +13,7 @@ _NOT_PETSAGE = "Something answers there, but not PetSage."
 _FLEET = "The fleet is not, or not provably, what you asked for."
 _NAMELESS = {
     HIDDEN: "a release that is not named",
-    HIDDEN_OTHER: "another release, which is not named,",
+    HIDDEN_OTHER: "another release that is not named",
     contract.UNKNOWN_RELEASE: "a service that does not know its release",
 }
 

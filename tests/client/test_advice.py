@@ -130,6 +130,14 @@ def test_another_release_that_is_hidden_is_told_of_in_whole_sentences() -> None:
     assert headline(outcome) == "v43 never answered; another release that is not named answers."
 
 
+def test_an_instance_that_has_been_replaced_is_not_left_behind() -> None:
+    vm1, vm2 = (replace(OLD, instance=name) for name in ("vm1", "vm2"))
+    outcome = went(
+        lambda number: vm2 if number % 2 else vm1 if number < 50 else replace(NEW, instance="vm1")
+    )
+    assert next_step(outcome).endswith("which instances are left behind (v42 on vm2).")
+
+
 def test_a_rollback_is_told_as_one() -> None:
     outcome = went(lambda number: NEW if 50 <= number < 53 else OLD)
     assert headline(outcome) == "v43 answered, but now v42 answers."

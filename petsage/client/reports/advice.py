@@ -29,6 +29,8 @@ _BY_CLASS = {
     Failure.TLS: "TLS fails: does that port speak it, and in a version that is still in use?",
 }
 
+_MOST_NAMED = 4
+
 # What these say of the answers holds no more where nobody answers at the end.
 _OF_THE_ANSWERS = {
     ExitCode.UNREACHABLE,
@@ -168,8 +170,8 @@ def _mixed(outcome: Outcome) -> str:
 def _left_behind(outcome: Outcome) -> str:
     told = []
     for release in outcome.now.old:
-        found = outcome.tally.releases.get(release)
-        instances = ", ".join(name for name, _ in found.instances.most_common(4)) if found else ""
+        # Of the last answers alone: who has been replaced meanwhile is not left behind.
+        instances = ", ".join(outcome.now.instances[release][:_MOST_NAMED])
         told.append(f"{named(release)} on {instances}" if instances else named(release))
     return f" ({'; '.join(told)})"
 

@@ -172,6 +172,9 @@ class _Watch:
         outcome.record.add_in_turn(fact, due.at, after_pause=due.after_pause)
         outcome.add_present(fact, control=due.control)
         if fact.failure is not None:
+            if self._seen_for < FIRST_LOOK_SECONDS and outcome.now.nobody:
+                # Whoever answers again after an outage is looked at anew.
+                self._first_success = None
             return
         if self._first_success is None:
             self._first_success = due.at

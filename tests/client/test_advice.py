@@ -206,7 +206,11 @@ def test_more_time_is_asked_for_with_the_option_that_bounds_it(
 INTERRUPTED = {
     "failed": (3, False, "The deploy failed; see its output. v42 answers now."),
     "stopped": (143, True, "The deploy was stopped half-way: look what it has left before"),
-    "ended well": (0, False, "The deploy has ended well, and only the watch was cut short"),
+    "ended well": (
+        *(0, False),
+        "The deploy has ended well, and only the watch was cut short: `petsage smoke-test "
+        "http://app.example --expect-release v43` tells whether it took.",
+    ),
 }
 
 

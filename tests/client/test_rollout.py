@@ -130,6 +130,12 @@ def test_a_hidden_worker_that_has_gone_since_does_not_hold_up_the_proof() -> Non
     assert rollout(plan, send).exit_code == 0
 
 
+def test_a_service_that_answers_once_more_after_an_outage_has_no_deploy_started_upon_it() -> None:
+    command = Command()
+    outcome = watched(lambda number: OLD if number in (*range(20), 200) else lost(), command)
+    assert (outcome.exit_code, command.started) == (ExitCode.COMMAND_FAILED, False)
+
+
 def test_each_break_makes_the_row_longer() -> None:
     outcome = watched(switching(5, NEW, OLD, NEW, OLD, NEW, OLD))
     assert outcome.exit_code == 0

@@ -196,9 +196,10 @@ def _command(outcome: RolloutOutcome) -> str:
     elif deploy.exit_code:
         look = "The deploy failed; see its output."
     else:
+        call = ("petsage", "smoke-test", outcome.url, "--expect-release", outcome.expected or "")
         look = (
-            "The deploy has ended well, and only the watch was cut short: petsage smoke-test "
-            f"--expect-release {outcome.expected} tells whether it took."
+            "The deploy has ended well, and only the watch was cut short: "
+            f"`{shlex.join(call)}` tells whether it took."
         )
     return f"{look} {then}".rstrip()
 

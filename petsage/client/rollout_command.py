@@ -48,7 +48,8 @@ def run(
     """Watch the rollout, write its report and return the exit code."""
     timeout = shared.timeout
     _check_rate(rate, timeout, deadline)
-    _check_command(command, after_command, row_s=consecutive / rate)
+    # The first ping that is due after the command's end may be due an interval later.
+    _check_command(command, after_command, row_s=(consecutive + 1) / rate)
     wiring, marks = wired(url, shared), Marks()
 
     def send(due: Due) -> Fact:

@@ -186,7 +186,7 @@ USAGE = {
         *("{url}", "--expect-release", "v43", "--after-command", "5"),
     ],
     "watching on for less than a row": [
-        *("{url}", "--expect-release", "v43", "--after-command", "1.9", "--", "true"),
+        *("{url}", "--expect-release", "v43", "--after-command", "2", "--", "true"),
     ],
     "an unwritable output": ["{url}", "--expect-release", "v43", "--output", "/nowhere/a.html"],
 }

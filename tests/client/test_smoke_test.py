@@ -144,6 +144,13 @@ def test_a_ping_that_the_waiting_cuts_off_has_not_failed() -> None:
     assert "2 sent, 2 ok, 1 more under way" in rendered(outcome, "text")
 
 
+def test_a_rate_limiter_that_thins_out_the_row_is_named_as_such() -> None:
+    limited = fact(failure=Failure.OTHER_STATUS, status=429, worker=None, release=None)
+    outcome = ran(NEW, limited, expected="v43", wait=0.2)
+    assert outcome.exit_code == 3
+    assert next_step(outcome).startswith("Something limits the rate of requests")
+
+
 def asked_long_ago(**changes: Any) -> Fact:
     return fact(due_at=time.time() - 9, **changes)
 

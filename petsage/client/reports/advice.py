@@ -38,6 +38,8 @@ _OF_THE_ANSWERS = {
     ExitCode.MIXED,
     ExitCode.OVER_BUDGET,
 }
+# These are so because pings failed.
+_OF_FAILURES = {ExitCode.UNREACHABLE, ExitCode.OVER_BUDGET}
 
 
 def next_step(outcome: Outcome, code: ExitCode | None = None) -> str:
@@ -45,6 +47,9 @@ def next_step(outcome: Outcome, code: ExitCode | None = None) -> str:
     code = outcome.exit_code if code is None else code
     if code in _OF_THE_ANSWERS and (outage := _outage(outcome)):
         return outage
+    last = outcome.tally.last_failure
+    if code in _OF_FAILURES and last is not None and last.status == TOO_MANY_REQUESTS:
+        return _RATE_LIMIT
     if code is ExitCode.UNREACHABLE:
         return _unreachable(outcome)
     if code is ExitCode.WRONG:
@@ -72,10 +77,10 @@ def _outage(outcome: Outcome) -> str:
     now = outcome.now
     if not now.nobody or not outcome.tally.ok:
         return ""
-    if now.last is not None and now.last.worker:
-        return "PetSage answers wrongly now: look at its log, or roll back."
     if now.last is not None and now.last.status == TOO_MANY_REQUESTS:
         return _RATE_LIMIT
+    if now.last is not None and now.last.worker:
+        return "PetSage answers wrongly now: look at its log, or roll back."
     if now.stranger:
         return "What answers now is not PetSage: look at what stands before it, or roll back."
     return "Nobody answers any more: look at the platform, or roll back."
@@ -97,8 +102,6 @@ def _of_failure(last: Fact) -> str:
             "The certificate does not verify: look at its dates, its names and its chain; where an "
             "authority of your own signed it, name that with --cacert."
         )
-    if last.status == TOO_MANY_REQUESTS:
-        return _RATE_LIMIT
     if last.failure is Failure.SERVER_ERROR:
         if last.worker:
             return f"PetSage itself answers {last.status}: look at its log."
@@ -205,9 +208,6 @@ def _command(outcome: RolloutOutcome) -> str:
 
 
 def _over_budget(outcome: RolloutOutcome) -> str:
-    last = outcome.tally.last_failure
-    if last is not None and last.status == TOO_MANY_REQUESTS:
-        return _RATE_LIMIT
     if outcome.record.last_old is not None:
         return (
             "Before the next rollout, look at how instances are taken out of rotation: drain "

@@ -187,7 +187,7 @@ def shake_hands(
     except BaseException as fault:
         (secured or connection).close()
         if isinstance(fault, ssl.SSLCertVerificationError):
-            detail = f"the certificate does not verify: {fault.verify_message}"
+            detail = f"the certificate does not verify: {fault.verify_message.rstrip('.')}"
             raise ExchangeError(Failure.TLS, detail, untrusted=True) from None
         if isinstance(fault, ssl.SSLEOFError | ssl.SSLZeroReturnError):
             detail = "the connection was closed within the TLS handshake"

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from petsage.client.clock import unix_time
 from petsage.client.outcome import DeployRun
 
 # What a command is given to end after a signal, before it is killed.
@@ -58,11 +59,11 @@ class Deploy:
 
     def start(self) -> None:
         """Start the command. One that can't be started has ended with 126, as in a shell."""
-        self.run.started_at = time.time()
+        self.run.started_at = unix_time()
         # Without a terminal to ask at, a prompt for a password fails at once. In a group that is
         # not in the foreground it would be stopped until the deadline, and nobody would see why.
         terminal = sys.stdin is None or sys.stdin.closed or sys.stdin.isatty()
-        with suppress(OSError, ValueError):
+        try:
             self._process = subprocess.Popen(
                 self.run.argv,
                 stdin=subprocess.DEVNULL if terminal else None,
@@ -70,6 +71,8 @@ class Deploy:
                 stderr=self._output,
                 start_new_session=True,
             )
+        except (OSError, ValueError) as fault:
+            self.run.fault = getattr(fault, "strerror", None) or str(fault)
 
     def stop(self, number: signal.Signals) -> None:
         """Pass a signal on to the command's group, wait for its end, and kill what is left."""
@@ -112,7 +115,7 @@ class Deploy:
         return True
 
     def _end(self, status: int) -> None:
-        self.run.ended_at = time.time()
+        self.run.ended_at = unix_time()
         self.run.exit_code = status if status >= 0 else 128 - status
 
 

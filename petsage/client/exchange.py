@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from petsage import __version__
+from petsage.client.clock import unix_time
 from petsage.client.connection import (
     Deadline,
     ExchangeError,
@@ -93,7 +94,7 @@ class Client:
 
     def exchange(self, request: Request, timeout: float) -> Exchange:
         """Send the request and read the answer, all of it within `timeout` seconds."""
-        began_at, began = time.time(), time.monotonic()
+        began_at, began = unix_time(), time.monotonic()
         deadline = Deadline(timeout)
         response = failed = None
         try:

@@ -122,10 +122,12 @@ def _other_scheme(last: Fact) -> str:
 def _row_cut_short(row: Row, last: Fact | None, within: str) -> Iterable[Problem]:
     others = row.breaks - row.strays
     if row.strays:
+        whence = "wrongly from PetSage itself" if row.own_faults else "from what is not PetSage"
+        whence += " or from something else" if 0 < row.own_faults < row.strays else ""
         yield (
             ExitCode.WRONG,
-            f"{counted(row.strays, 'answer')} came from something that is not PetSage, "
-            f"after right ones, and the row was not whole {within}.",
+            f"{counted(row.strays, 'answer')} came {whence}, after right ones, and the row was "
+            f"not whole {within}.",
         )
     if others:
         yield (

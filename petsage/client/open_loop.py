@@ -119,3 +119,8 @@ class OpenLoop:
         while (ended := self._early.pop(self._turn, None)) is not None:
             self._turn += 1
             yield ended
+
+    def out_of_turn(self) -> Iterator[Ended]:
+        """Yield, by due time, the ended pings that an unended one comes before."""
+        for number in sorted(self._early):
+            yield self._early[number]

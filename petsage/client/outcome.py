@@ -18,7 +18,8 @@ from petsage.client.verdict import ExitCode, Problem, Row, exit_code
 class Outcome:
     """One smoke test: `started_at` in Unix time, `elapsed_s` in seconds; `log` if asked for.
 
-    `within` says how long there was, such as "within 60 s"; `in_flight` is how many pings have not
+    `within` says how long there was, such as "within 60 s", `bound` the option that makes it
+    longer; `in_flight` is how many pings have not
     come to an end.
     """
 
@@ -29,6 +30,7 @@ class Outcome:
     tally: Tally
     row: Row
     within: str = ""
+    bound: str = "--wait"
     elapsed_s: float = 0.0
     present: Present = field(default_factory=Present)
     in_flight: int = 0
@@ -58,13 +60,17 @@ class Outcome:
 
 @dataclass(slots=True)
 class DeployRun:
-    """How the command went that deploys: times in Unix time, the exit code as a shell has it."""
+    """How the command went that deploys: times in Unix time, the exit code as a shell has it.
+
+    `fault` says why it could not be started, though it is there.
+    """
 
     argv: tuple[str, ...]
     started_at: float | None = None
     ended_at: float | None = None
     exit_code: int | None = None
     cut_short: bool = False
+    fault: str = ""
 
 
 @dataclass(slots=True)
@@ -72,6 +78,7 @@ class RolloutOutcome(Outcome):
     """One rollout: pings a second, what happened when, and the command, if one was to run."""
 
     kind: ClassVar[str] = "rollout"
+    bound: str = "--deadline"
     rate: float = 10.0
     record: Record = field(default_factory=lambda: Record(0.0))
     deploy: DeployRun | None = None
@@ -85,16 +92,16 @@ class RolloutOutcome(Outcome):
 
     @property
     def outage_s(self) -> float | None:
-        """For how long nobody answered between the old release and the new.
+        """For how long nobody answered between one release and the other.
 
         None where nobody was asked in between, or where both answered for a while.
         """
-        first_new, last_old = self.record.first_new, self.record.last_old
-        if first_new is None or last_old is None:
+        if self.record.change is None:
             return None
-        between = (last_old - self.started_at, first_new - self.started_at)
+        begin, end = self.record.change
+        between = (end - self.started_at, begin - self.started_at)
         asked = any(
             point.failed and between[0] <= point.due_s <= between[1]
             for point in self.record.points()
         )
-        return first_new - last_old if asked else None
+        return begin - end if asked else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from petsage import contract
 from petsage.client.checks import instant, origin, ping_fault
-from petsage.client.exchange import Client, Exchange, Request
+from petsage.client.exchange import Client, Request
 from petsage.client.fact import Fact
 
 
@@ -83,7 +83,8 @@ def ping(
         return Fact(**known, failure=failure, detail=detail)
     if response.status == contract.PROBLEMS["release-mismatch"][0]:
         return Fact(**known, mismatch=True)
-    return Fact(**known, skew_s=_skew(json.loads(response.body)["timestamp"], exchange))
+    timestamp = json.loads(response.body)["timestamp"]
+    return Fact(**known, skew_s=_skew(timestamp, time.time(), exchange.elapsed_s))
 
 
 def retry_after(value: str | None, now: float) -> float | None:
@@ -103,8 +104,11 @@ def retry_after(value: str | None, now: float) -> float | None:
         return None
 
 
-def _skew(timestamp: str, exchange: Exchange) -> float:
-    """Return the seconds that the server's clock is ahead, less half the round trip."""
-    half = exchange.elapsed_s / 2
-    ahead = (instant(timestamp) or 0.0) - (exchange.began_at + half)
+def _skew(timestamp: str, now: float, elapsed_s: float) -> float:
+    """Return the seconds that the server's clock is ahead, less half the round trip.
+
+    `now` is this machine's Unix time at the end of an exchange of `elapsed_s`.
+    """
+    half = elapsed_s / 2
+    ahead = (instant(timestamp) or 0.0) - (now - half)
     return max(0.0, abs(ahead) - half) * (1 if ahead > 0 else -1)

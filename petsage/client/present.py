@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from petsage.client.fact import Fact
+from petsage.client.fact import Fact, Failure
 
 # Of so many answers it is told who gave them.
 RECENT = 20
@@ -15,6 +15,8 @@ RECENT = 20
 # a low rate a long silence is too.
 _FAILED_IN_A_ROW, _SILENT_SECONDS = 3, 0.5
 _LONG_SILENT_SECONDS = 3.0
+# Where a run is cut short, what has waited for longer than this tells that nobody answers.
+_PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +25,11 @@ class Now:
 
     `answers` is how many of the last answers came from each release that answers now: one, or
     several by turns, the latest first; none where nobody answers. `right` names those of them that
-    are the expected release. `since` (Unix time) is when the first of an unbroken row of such
-    answers was due, or of the pings that failed; None by turns. `failed` are the classes of the
-    pings that failed since the last answer, `unanswered` how many had waited in vain for long when
-    the run was cut short, and `last` what the last of the failed ones found.
+    are the expected release, and `instances` whose those answers were. `since` (Unix time) is when
+    the first of an unbroken row of such answers was due, or of the pings that failed; None by
+    turns. `failed` are the classes of the pings that failed since the last answer, `unanswered`
+    how many had asked in vain for long when the run was cut short, and `last` what the last of the
+    failed ones found.
     """
 
     answers: Mapping[str, int] = field(default_factory=dict)
@@ -35,11 +38,19 @@ class Now:
     failed: Mapping[str, int] = field(default_factory=dict)
     unanswered: int = 0
     last: Fact | None = None
+    instances: Mapping[str, list[str]] = field(default_factory=dict)
 
     @property
     def nobody(self) -> bool:
         """Whether somebody was asked, and nobody answers."""
         return not self.answers and bool(self.failed or self.unanswered)
+
+    @property
+    def stranger(self) -> bool:
+        """Whether something answers at the end that is not PetSage: a page, a redirect, a 429."""
+        last = self.last
+        answered = last is not None and last.failure in (Failure.NOT_PETSAGE, Failure.OTHER_STATUS)
+        return self.nobody and answered and last is not None and last.worker is None
 
     @property
     def turns(self) -> list[str]:
@@ -66,12 +77,13 @@ class Present:
     """The end of the history, as it goes on. Feed it each fact by due time."""
 
     def __init__(self) -> None:
-        self._recent: deque[tuple[str, bool]] = deque(maxlen=RECENT)
+        self._recent: deque[tuple[str, bool, str | None]] = deque(maxlen=RECENT)
         self._run, self._run_from = 0, 0.0
         self._failed: Counter[str] = Counter()
         self._failed_from = 0.0
         self._last_answer = self._last_due = 0.0
         self._last_failure: Fact | None = None
+        self._slowest_s = 0.0
         self._unanswered = 0
 
     def add(self, fact: Fact, release: str, *, right: bool) -> None:
@@ -90,14 +102,16 @@ class Present:
         if not self._recent or release != self._recent[-1][0]:
             self._run, self._run_from = 0, fact.due_at
         self._run += 1
-        self._recent.append((release, right))
+        self._recent.append((release, right, fact.instance))
         self._last_answer = fact.due_at
+        self._slowest_s = max(self._slowest_s, fact.latency_s)
 
-    def cut_short(self, unanswered: int, at: float, patience_s: float) -> None:
-        """Take note that at `at` (Unix time) the run ended and pings had not come to an end.
+    def cut_short(self, unanswered: int, at: float) -> None:
+        """Take note that at `at` (Unix time) the run ended and so many had asked in vain.
 
-        They count as unanswered where the last one that ended was due more than `patience_s` ago.
+        They count where the last ping that ended was due longer ago than any answer may take.
         """
+        patience_s = max(_PATIENCE_SECONDS, 2 * self._slowest_s)
         if self._last_due and at - self._last_due > patience_s:
             self._unanswered = unanswered
 
@@ -110,14 +124,25 @@ class Present:
             return Now({}, frozenset(), since, failed, self._unanswered, last)
         if not self._recent:
             return Now()
-        recent, right = [name for name, _ in self._recent], dict(self._recent)
+        recent = [name for name, _, _ in self._recent]
         changes = sum(one != other for one, other in pairwise(recent))
         if changes <= 1 or self._run * 2 >= RECENT:
             # One change is a switch; several are, once a row of answers has followed.
-            told, began = Counter(recent[-self._run :]), self._run_from
-            return Now(told, _those(told, right), began, failed, 0, last)
-        told = Counter(reversed(recent))
-        return Now(told, _those(told, right), None, failed, 0, last)
+            return self._told(recent[-self._run :], self._run_from, failed, last)
+        return self._told(recent, None, failed, last)
+
+    def _told(
+        self, names: list[str], since: float | None, failed: Mapping[str, int], last: Fact | None
+    ) -> Now:
+        """Return who answers now; `names` are the releases of the answers that count."""
+        instances: dict[str, list[str]] = {name: [] for name in names}
+        right = {}
+        for name, is_right, instance in list(self._recent)[-len(names) :]:
+            right[name] = is_right
+            if instance is not None and instance not in instances[name]:
+                instances[name].append(instance)
+        expected = frozenset(name for name in names if right[name])
+        return Now(Counter(reversed(names)), expected, since, failed, 0, last, instances)
 
     def _is_silent(self) -> bool:
         failed = self._failed.total()
@@ -126,7 +151,3 @@ class Present:
         silent = self._last_due - self._last_answer
         in_a_row = failed >= _FAILED_IN_A_ROW and silent >= _SILENT_SECONDS
         return in_a_row or (failed > 0 and silent >= _LONG_SILENT_SECONDS)
-
-
-def _those(names: Iterable[str], right: Mapping[str, bool]) -> frozenset[str]:
-    return frozenset(name for name in names if right[name])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import select
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -58,9 +58,15 @@ class Speaker:
             if not self._live:
                 self._write(f"petsage: {text}\n")
             elif not self._within_line:
-                width = shutil.get_terminal_size().columns - 1
-                self._write(f"\r\x1b[K{text[:width]}")
+                self._write(f"\r\x1b[K{text[: self._columns() - 1]}")
                 self._shown = True
+
+    def _columns(self) -> int:
+        """Return how wide the stream's own terminal is: stdout may be a file, or another one."""
+        try:
+            return os.get_terminal_size(self._stream.fileno() if self._stream else -1).columns or 80
+        except (OSError, ValueError):
+            return 80
 
     def say_above(self, text: str, *, wait: bool = True) -> bool:
         """Say something that stays, above the live line; from whatever thread.

@@ -39,7 +39,7 @@ class Point:
 
 
 class Record:
-    """The history of one rollout. `first_new` and `last_old` are Unix time, of the answers."""
+    """The history of one rollout. `first_new` and the like are Unix time, of the answers."""
 
     def __init__(self, started: float) -> None:
         self._started = started
@@ -57,6 +57,8 @@ class Record:
         # The name of the expected release, which may have been asked for by its commit.
         self.new_name: str | None = None
         self.first_new: float | None = None
+        self.last_new: float | None = None
+        self.first_old: float | None = None
         self.last_old: float | None = None
         self.longest_gap_s: float | None = None
         self.gap_begins_s = 0.0
@@ -65,9 +67,19 @@ class Record:
     @property
     def overlap_s(self) -> float | None:
         """For how long both the old and the new release answered; None where one never did."""
-        if self.first_new is None or self.last_old is None:
+        return None if self.change is None else max(0.0, self.change[1] - self.change[0])
+
+    @property
+    def change(self) -> tuple[float, float] | None:
+        """When the second of old and new first answered, and when the first of them to end ended.
+
+        In Unix time; backwards where they follow each other. None where one never answered.
+        """
+        if self.first_new is None or self.last_new is None:
             return None
-        return max(0.0, self.last_old - self.first_new)
+        if self.first_old is None or self.last_old is None:
+            return None
+        return max(self.first_new, self.first_old), min(self.last_new, self.last_old)
 
     @property
     def open_gap_s(self) -> float | None:
@@ -106,7 +118,9 @@ class Record:
             if new:
                 self.new_name = release
                 self.first_new = min(self.first_new or seen, seen)
+                self.last_new = max(self.last_new or seen, seen)
             else:
+                self.first_old = min(self.first_old or seen, seen)
                 self.last_old = max(self.last_old or seen, seen)
         self._dues.append(due - self._started)
         self._latencies.append(fact.latency_s)

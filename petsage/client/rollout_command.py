@@ -48,7 +48,8 @@ def run(
     """Watch the rollout, write its report and return the exit code."""
     timeout = shared.timeout
     _check_rate(rate, timeout, deadline)
-    _check_command(command, after_command, row_s=consecutive / rate)
+    # The first ping that is due after the command's end may be due an interval later.
+    _check_command(command, after_command, row_s=(consecutive + 1) / rate)
     wiring, marks = wired(url, shared), Marks()
 
     def send(due: Due) -> Fact:
@@ -136,5 +137,6 @@ def _check_command(command: tuple[str, ...], after_command: float | None, *, row
         )
     if command and shutil.which(command[0]) is None:
         raise click.BadParameter(
-            f"there is no program {command[0]!r} to run.", param_hint="'COMMAND'"
+            f"{command[0]!r} is no program that can be run: is it there, and executable?",
+            param_hint="'COMMAND'",
         )

@@ -70,6 +70,11 @@ def command_problems(
             ExitCode.COMMAND_FAILED,
             f"The command {name!r} was not run: the service did not answer for a second first.",
         )
+    elif deploy.fault:
+        yield (
+            ExitCode.COMMAND_FAILED,
+            f"The command {name!r} could not be started: {deploy.fault}.",
+        )
     elif deploy.cut_short:
         yield (
             ExitCode.COMMAND_FAILED,

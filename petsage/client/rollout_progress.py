@@ -43,8 +43,11 @@ class RolloutProgress(Speaker):
             self._recent.append(outcome.tally.release_of(fact))
         deploy = outcome.deploy
         if deploy and deploy.exit_code and not self._told_exit:
+            how = f"failed with exit code {deploy.exit_code}"
+            if deploy.fault:
+                how = f"could not be started ({deploy.fault})"
             self._told_exit = self.say_above(
-                f"petsage: {deploy.argv[0]!r} failed with exit code {deploy.exit_code}; watching on"
+                f"petsage: {deploy.argv[0]!r} {how}; watching on"
                 f" for {outcome.expected} {self._watches_on}. Ctrl-C ends it with a report.\n",
                 wait=False,
             )

@@ -9,9 +9,11 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Protocol
 
 from petsage.client import findings
+from petsage.client.clock import unix_time
 from petsage.client.fact import Fact, Failure
 from petsage.client.interrupts import Interrupted
 from petsage.client.logs import LogFinding
@@ -86,16 +88,16 @@ class _Run:
             # in turns, or a balancer that goes round would send all of them to the same ones.
             control = row.filled and secrets.randbelow(4) > 0
             timeout = min(plan.timeout, left)
+            self.outcome.in_flight = 1
             fact = (
                 self.service.control(timeout)
                 if control
                 else self.service.ping(plan.expected, timeout)
             )
             cut = timeout < plan.timeout and fact.failure is Failure.TIMEOUT
-            if cut and tally.sent:
-                # It ran into the end of the waiting, which says little of the service.
-                self.outcome.in_flight += 1
-            else:
+            # One that ran into the end of the waiting has not failed; the first one counts.
+            if not (cut and tally.sent):
+                self.outcome.in_flight = 0
                 tally.add(fact, control=control)
                 self._take(fact, control=control)
             self.progress(tally, row, self._told(fact))
@@ -148,6 +150,12 @@ class _Run:
             self.progress(outcome.tally, outcome.row, f"refusal {number} of {len(REFUSALS)}")
             outcome.refusals.append(self.service.refuse(refusal))
 
+    def note_silence(self) -> None:
+        """Take note of what was asked last and in vain: a ping that hangs, bad requests."""
+        refusals = takewhile(lambda one: one.unreachable, reversed(self.outcome.refusals))
+        in_vain = self.outcome.in_flight + len(list(refusals))
+        self.outcome.present.cut_short(in_vain, unix_time())
+
     def read_log(self, await_line: AwaitLine) -> None:
         outcome = self.outcome
         self.progress(outcome.tally, outcome.row, "waiting for the log line")
@@ -172,7 +180,7 @@ def smoke_test(
     outcome = Outcome(
         url=plan.url,
         expected=plan.expected,
-        started_at=time.time(),
+        started_at=unix_time(),
         tally=Tally(plan.expected),
         row=Row(plan.expected, plan.consecutive, plan.instances),
         within=f"within {plan.wait:g} s",
@@ -188,6 +196,7 @@ def smoke_test(
                 run.read_log(await_line)
     except Interrupted as interrupted:
         outcome.problems.append((ExitCode.INTERRUPTED, f"Interrupted by {interrupted}."))
+    run.note_silence()
     outcome.problems += findings.refusal_problems(outcome.refusals)
     outcome.problems += findings.log_problems(outcome.log, plan.logs_within)
     outcome.warnings += findings.warnings(outcome.row, outcome.tally, outcome.refusals, outcome.log)

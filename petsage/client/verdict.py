@@ -105,7 +105,8 @@ class Row:
         self.reached = 0
         self.breaks = 0
         self.lost = 0
-        self.strays = 0
+        # Breaks by answers that were wrong, and how many of those were PetSage's own.
+        self.strays = self.own_faults = 0
         self.instances: set[str] = set()
         self._nameless: deque[str | None] = deque()
         self._refusing: set[str] = set()
@@ -173,6 +174,7 @@ class Row:
             self.waiting = False
         elif not self.waiting:
             self.strays += fact.failure is not None
+            self.own_faults += fact.failure is not None and fact.worker is not None
             self._break()
 
     def add_control(self, fact: Fact) -> None:

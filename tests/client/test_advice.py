@@ -72,10 +72,88 @@ def test_two_releases_by_turns_are_named_with_the_instances_left_behind() -> Non
     assert told(outcome, "instances") == "v43: web.1 75; v42: vm7 75"
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        fact(failure=Failure.WRONG_PONG, detail="the pong is not the ping that was sent"),
+        fact(failure=Failure.OTHER_STATUS, status=404, detail="404 from PetSage"),
+    ],
+    ids=["a wrong pong", "its own 404"],
+)
+def test_wrong_answers_of_petsages_own_are_not_laid_upon_something_else(wrong: Fact) -> None:
+    outcome = went(lambda number: NEW if number % 4 else wrong)
+    assert (outcome.exit_code, headline(outcome)) == (
+        *(ExitCode.MIXED, "v43 answers, but not each time rightly."),
+    )
+    assert " came wrongly from PetSage itself, after right ones" in outcome.problems[0][1]
+    assert "look at its log" in next_step(outcome)
+    outcome = went(lambda number: NEW if number % 4 else (PAGE, wrong)[number // 4 % 2])
+    assert " from PetSage itself or from something else, " in outcome.problems[0][1]
+
+
+def test_a_service_that_ignores_expect_release_is_not_said_to_have_refused() -> None:
+    outcome = went(lambda _: fact(release=None, commit=None))
+    assert (outcome.exit_code, outcome.tally.failed) == (ExitCode.MIXED, {})
+    assert "refused" not in told(outcome, "release")
+    assert told(outcome, "release").endswith(", which were asked for a made-up release")
+
+
+LIMITED = fact(failure=Failure.OTHER_STATUS, status=429, worker=None, release=None)
+REDIRECT = fact(failure=Failure.OTHER_STATUS, status=302, worker=None, release=None)
+
+
+@pytest.mark.parametrize(
+    ("last", "step"),
+    [(LIMITED, "Something limits the rate"), (REDIRECT, "What answers now is not PetSage")],
+    ids=["a rate limiter", "a redirect"],
+)
+def test_what_stands_before_the_service_and_answers_is_no_outage(last: Fact, step: str) -> None:
+    outcome = went(then(50, OLD, last))
+    assert headline(outcome) == "v43 never answered, and now what answers is not PetSage."
+    assert next_step(outcome).startswith(step)
+
+
+def test_nobody_is_told_to_drain_instances_because_of_a_rate_limiter() -> None:
+    outcome = went(lambda number: LIMITED if number == 9 else OLD if number < 30 else NEW)
+    assert outcome.exit_code is ExitCode.OVER_BUDGET
+    assert next_step(outcome).startswith("Something limits the rate")
+
+
+def test_a_release_is_named_as_it_is_at_the_beginning_of_a_sentence_too() -> None:
+    outcome = went(lambda _: fact(release="whatsit-1", mismatch=True, status=412), Command(code=3))
+    assert next_step(outcome).endswith(" whatsit-1 answers now.")
+
+
+def test_another_release_that_is_hidden_is_told_of_in_whole_sentences() -> None:
+    outcome = went(lambda _: fact(release=None, commit=None, mismatch=True, status=412))
+    assert told(outcome, "now") == "another release that is not named, all of the last 20"
+    assert headline(outcome) == "v43 never answered; another release that is not named answers."
+
+
+def test_an_instance_that_has_been_replaced_is_not_left_behind() -> None:
+    vm1, vm2 = (replace(OLD, instance=name) for name in ("vm1", "vm2"))
+    outcome = went(
+        lambda number: vm2 if number % 2 else vm1 if number < 50 else replace(NEW, instance="vm1")
+    )
+    assert next_step(outcome).endswith("which instances are left behind (v42 on vm2).")
+
+
 def test_a_rollback_is_told_as_one() -> None:
     outcome = went(lambda number: NEW if 50 <= number < 53 else OLD)
     assert headline(outcome) == "v43 answered, but now v42 answers."
     assert "rolled back" in next_step(outcome)
+    assert "v43 first answered after 0.50 s and last after 0.52 s, " in told(outcome, "switch")
+    assert told(outcome, "switch").endswith("both answered for 0.02 s")
+
+
+def test_a_release_that_was_there_and_went_is_told_with_the_outage_that_it_left() -> None:
+    outcome = went(
+        lambda number: NEW if number < 50 else DEAD if number < 70 else OLD, consecutive=99
+    )
+    assert headline(outcome) == "v43 answered, but now v42 answers."
+    assert told(outcome, "switch").endswith("nobody for 0.21 s in between")
+    assert "both answer" not in told(outcome, "switch")
+    assert ">nobody answers, 0.2 s<" in rendered(outcome, "html")
 
 
 FAILED = {
@@ -113,10 +191,26 @@ def test_a_command_that_was_stopped_is_looked_after_before_the_next_run() -> Non
     assert "look what it has left before you run it again" in next_step(outcome)
 
 
+@pytest.mark.parametrize(
+    ("after", "option"), [(0.3, "--after-command"), (None, "--deadline")], ids=["bound", "free"]
+)
+def test_more_time_is_asked_for_with_the_option_that_bounds_it(
+    after: float | None, option: str
+) -> None:
+    for pick in (lambda _: OLD, lambda number: NEW if number > 130 else OLD):
+        outcome = went(pick, Command(seconds=0.1), consecutive=99, after_command=after)
+        assert outcome.exit_code in (ExitCode.OTHER_RELEASE, ExitCode.MIXED)
+        assert next_step(outcome).endswith(f" {option}.")
+
+
 INTERRUPTED = {
     "failed": (3, False, "The deploy failed; see its output. v42 answers now."),
     "stopped": (143, True, "The deploy was stopped half-way: look what it has left before"),
-    "ended well": (0, False, "The deploy has ended well, and only the watch was cut short"),
+    "ended well": (
+        *(0, False),
+        "The deploy has ended well, and only the watch was cut short: `petsage smoke-test "
+        "http://app.example --expect-release v43` tells whether it took.",
+    ),
 }
 
 
@@ -145,6 +239,10 @@ def broken(failure: Failure, **changes: Any) -> Fact:
 NEVER = {
     "dns": (broken(Failure.DNS), "look at DNS"),
     "refused": (DEAD, "Nothing listens there"),
+    "no route": (
+        broken(Failure.REFUSED, detail="no connection: No route to host"),
+        "the firewall",
+    ),
     "reset": (lost(), "does the process crash"),
     "it takes connections": (
         broken(Failure.TIMEOUT, phases={"connect": 0.1, "write": 0.1, "wait": 9.0}),

@@ -66,7 +66,7 @@ def test_after_a_row_of_answers_those_before_it_are_past() -> None:
 
 def test_pings_that_hang_when_the_run_is_cut_short_tell_that_nobody_answers() -> None:
     present = after(*[OLD] * 4)
-    present.cut_short(15, at=1.5, patience_s=1.0)
+    present.cut_short(15, at=1.5)
     assert present.now.only == "v42"
-    present.cut_short(15, at=2.5, patience_s=1.0)
+    present.cut_short(15, at=2.5)
     assert (present.now.nobody, present.now.unanswered) == (True, 15)

@@ -32,6 +32,12 @@ def test_the_switch_goes_from_the_first_new_answer_to_the_last_old_one() -> None
     assert record.new_name == "v43"
 
 
+def test_what_has_been_taken_back_no_longer_overlaps() -> None:
+    flipped = recorded(at(0, OLD), at(1, NEW), at(2, NEW), at(3, OLD), at(90, OLD))
+    assert (flipped.last_old, flipped.overlap_s) == (START + 90, 1.0)
+    assert recorded(at(0, NEW), at(5, NEW), at(6, OLD), at(90, OLD)).overlap_s == 0.0
+
+
 def test_releases_that_follow_each_other_do_not_overlap() -> None:
     assert recorded(at(0, OLD), at(1, NEW)).overlap_s == 0.0
     assert recorded(at(0, NEW)).overlap_s is None

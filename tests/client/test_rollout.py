@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 from signal import Signals
 from typing import Any
 
@@ -18,7 +21,11 @@ from petsage.client.outcome import DeployRun, RolloutOutcome
 from petsage.client.rollout import FIRST_LOOK_SECONDS, Plan, Wait, rollout
 from petsage.client.rollout_findings import Budget
 from petsage.client.verdict import ExitCode
+from tests.client import fleets
 from tests.client.facts import NEW, OLD, PAGE, fact, lost
+from tests.client.runs import ROOT
+from tests.client.runs import rollout as petsage_rollout
+from tests.client.servers import serving
 
 RATE = 100
 
@@ -85,6 +92,48 @@ def test_a_switch_that_nobody_notices_passes() -> None:
     # The answer that ends the waiting does not count.
     assert outcome.row.reached >= 5
     assert outcome.tally.releases["v42"].count == 30
+
+
+CLOCK_STEPS = """
+import time
+began, asked = time.monotonic(), time.time
+time.time = lambda: asked() + ({step} if time.monotonic() - began > 1.5 else 0)
+"""
+
+
+@pytest.mark.parametrize("step", [-30, 30], ids=["back", "ahead"])
+def test_a_clock_that_is_set_in_the_middle_moves_nothing(tmp_path: Path, step: int) -> None:
+    # Python imports it before anything else.
+    Path(tmp_path, "sitecustomize.py").write_text(CLOCK_STEPS.format(step=step))
+    with serving(fleets.switching(30, fleets.resets)) as server:
+        done = petsage_rollout(
+            *(server.url, "--rate", 20, "--max-failures", 1, "--consecutive", 20),
+            PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]),
+        )
+    report = done.report
+    assert (done.code, report["switch"]["overlap_s"]) == (0, 0.0)
+    began, first_new = map(
+        datetime.fromisoformat, (report["started_at"], report["switch"]["first_new"])
+    )
+    assert 1.4 < (first_new - began).total_seconds() < 4.0
+    assert report["now"]["answers"] == "v43"
+
+
+def test_a_hidden_worker_that_has_gone_since_does_not_hold_up_the_proof() -> None:
+    def send(due: Due) -> Fact:
+        worker = "gone" if due.number == 4 else "w2"
+        return fact(
+            due_at=time.time(), worker=worker, release=None, commit=None, mismatch=due.control
+        )
+
+    plan = Plan("http://app.example", "v43", RATE, consecutive=5, deadline=3.0, timeout=1.0)
+    assert rollout(plan, send).exit_code == 0
+
+
+def test_a_service_that_answers_once_more_after_an_outage_has_no_deploy_started_upon_it() -> None:
+    command = Command()
+    outcome = watched(lambda number: OLD if number in (*range(20), 200) else lost(), command)
+    assert (outcome.exit_code, command.started) == (ExitCode.COMMAND_FAILED, False)
 
 
 def test_each_break_makes_the_row_longer() -> None:

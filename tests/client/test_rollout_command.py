@@ -98,6 +98,11 @@ def test_a_command_that_cannot_be_started_after_all_is_8(service: Running, tmp_p
     program.chmod(0o755)
     done = rollout(service.url, "--", program)
     assert (done.code, done.report["command"]["exit_code"]) == (8, 126)
+    assert done.report["problems"][0] == (
+        f"The command {str(program)!r} could not be started: No such file or directory."
+    )
+    # It had no output that could be seen.
+    assert "output" not in done.report["what_next"]
 
 
 def test_what_a_command_leaves_behind_when_it_has_ended_is_its_own(
@@ -181,7 +186,7 @@ USAGE = {
         *("{url}", "--expect-release", "v43", "--after-command", "5"),
     ],
     "watching on for less than a row": [
-        *("{url}", "--expect-release", "v43", "--after-command", "1.9", "--", "true"),
+        *("{url}", "--expect-release", "v43", "--after-command", "2", "--", "true"),
     ],
     "an unwritable output": ["{url}", "--expect-release", "v43", "--output", "/nowhere/a.html"],
 }

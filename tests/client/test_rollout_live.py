@@ -8,6 +8,7 @@ import re
 import select
 import subprocess
 import sys
+import termios
 import time
 
 from tests.client.fleets import OLD, page, resets, switching
@@ -58,16 +59,17 @@ LOGIN = [
 
 
 def on_a_terminal(
-    *arguments: object, seconds: float = 30.0, through: tuple[str, ...] = ()
+    *arguments: object, seconds: float = 30.0, through: tuple[str, ...] = (), columns: int = 160
 ) -> tuple[int, str]:
     """Run petsage with its stderr on a terminal; return its exit code and what stood there."""
     terminal, side = pty.openpty()
+    termios.tcsetwinsize(side, (24, columns))
     process = subprocess.Popen(
         [*through, *COMMAND, *map(str, arguments)],
         stdin=side,
         stdout=subprocess.DEVNULL,
         stderr=side,
-        env=environment(TERM="xterm", COLUMNS="160"),
+        env=environment(TERM="xterm"),
         cwd=ROOT,
     )
     os.close(side)
@@ -97,6 +99,15 @@ def test_on_a_terminal_a_live_line_shows_who_answers_and_what_fails() -> None:
     assert any("v42 100 %" in line and "waiting for v43" in line for line in live)
     assert any("1 failed of" in line and "last: reset" in line and "█" in line for line in live)
     assert shown.endswith("\r\x1b[K")
+
+
+def test_the_live_line_fits_its_own_terminal_wherever_stdout_goes(service: Running) -> None:
+    code, shown = on_a_terminal(
+        *("rollout", service.url, "--expect-release", "v43", "--rate", 50), columns=20
+    )
+    assert code == 0
+    live = [line for line in shown.split("\r\x1b[K") if line]
+    assert {len(line) for line in live} == {19}
 
 
 def test_while_it_watches_on_the_live_line_says_that_the_command_failed() -> None:

@@ -83,6 +83,16 @@ def test_junit_has_a_case_for_the_command_and_for_the_budget() -> None:
     }
 
 
+def test_a_command_that_was_stopped_has_not_passed_in_junit_though_it_ended_with_0() -> None:
+    outcome = went(600, argv=("deploy",))
+    assert outcome.deploy is not None
+    outcome.deploy.cut_short = True
+    outcome.problems = [(ExitCode.INTERRUPTED, "Interrupted by SIGINT.")]
+    root = ET.fromstring(rendered(outcome, "junit"))
+    [case] = [one for one in root.iter("testcase") if one.get("name") == "the command succeeds"]
+    assert [child.tag for child in case] == ["skipped"]
+
+
 class Page(HTMLParser):
     """The page's tags, its outward references, and its text."""
 

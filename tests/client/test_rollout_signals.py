@@ -134,6 +134,16 @@ def test_pings_that_hang_when_a_run_is_interrupted_are_no_sign_of_the_old_releas
     assert (now["answers"], now["releases"]) == (None, {})
 
 
+def test_one_ping_that_hangs_hides_none_of_the_answers_after_it() -> None:
+    with serving(Fleet(lambda number: hangs if number == 20 else OLD)) as server:
+        process = started(server.url, "--timeout", 30)
+        time.sleep(3)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=15)
+    now = json.loads(out)["now"]
+    assert (now["answers"], now["releases"]) == ("v42", {"v42": 20})
+
+
 def test_pings_that_hang_do_not_hold_up_the_end_of_an_interrupted_run() -> None:
     with serving(hangs) as server:
         process = started(server.url)

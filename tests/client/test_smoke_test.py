@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -143,6 +144,58 @@ def test_a_ping_that_the_waiting_cuts_off_has_not_failed() -> None:
     assert "2 sent, 2 ok, 1 more under way" in rendered(outcome, "text")
 
 
+def test_a_rate_limiter_that_thins_out_the_row_is_named_as_such() -> None:
+    limited = fact(failure=Failure.OTHER_STATUS, status=429, worker=None, release=None)
+    outcome = ran(NEW, limited, expected="v43", wait=0.2)
+    assert outcome.exit_code == 3
+    assert next_step(outcome).startswith("Something limits the rate of requests")
+
+
+def asked_long_ago(**changes: Any) -> Fact:
+    return fact(due_at=time.time() - 9, **changes)
+
+
+def test_a_ping_that_hangs_when_the_run_is_cut_short_tells_that_nobody_answers() -> None:
+    class Hanging(Scripted):
+        def ping(self, expect: str | None, timeout: float) -> Fact:
+            found = super().ping(expect, timeout)
+            if found.failure and self.interrupted:
+                raise Interrupted("SIGINT")
+            time.sleep(timeout if found.failure else 0.0)
+            return found
+
+        interrupted = False
+
+    cut = fact(failure=Failure.TIMEOUT, worker=None, release=None, detail="no whole answer")
+    plan = Plan("http://app.example", "v43", 20, wait=0.2, interval=0.0)
+    service = Hanging([asked_long_ago()] * 2 + [cut], as_must_be)
+    outcome = smoke_test(plan, service, sleep=lambda _: None)
+    assert (outcome.exit_code, headline(outcome)) == (5, "v43 answered, but now nobody answers.")
+    assert next_step(outcome).startswith("Nobody answers any more")
+    service = Hanging([asked_long_ago()] * 2 + [cut], as_must_be)
+    service.interrupted = True
+    outcome = smoke_test(plan, service, sleep=lambda _: None)
+    assert (outcome.exit_code, outcome.now.nobody, outcome.now.unanswered) == (130, True, 1)
+    assert "2 sent, 2 ok, 1 more under way" in rendered(outcome, "text")
+
+
+@pytest.mark.parametrize(("last", "nobody"), [(False, True), (True, False)], ids=["gone", "back"])
+def test_who_takes_no_connection_for_the_bad_requests_does_not_answer_now(
+    last: bool, nobody: bool
+) -> None:
+    def refused(refusal: Refusal) -> Refused:
+        if last and refusal.name == "unknown path":
+            return as_must_be(refusal)
+        got = "no connection: Connection refused"
+        return Refused(refusal.name, False, refusal.expected, got, unreachable=True)
+
+    outcome = ran(asked_long_ago(), refused=refused)
+    assert (outcome.exit_code, outcome.now.nobody) == (3, nobody)
+    told = "and then nobody did" if nobody else "but not every bad request"
+    assert headline(outcome) == f"PetSage answered its pings, {told}."
+    assert ("it answers, but not each time" in next_step(outcome)) is not nobody
+
+
 @pytest.mark.parametrize(
     ("expected", "told"),
     [
@@ -156,6 +209,22 @@ def test_a_service_that_is_only_slow_is_told_as_slow(expected: str | None, told:
     assert (outcome.exit_code, headline(outcome)) == (5, told)
     assert next_step(outcome).startswith("Raise --wait")
     assert "new release" not in rendered(outcome, "text")
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        (OLD, "v43 answered, but too late or too slowly for a row of 999999 within 0.2 s."),
+        (lost(), "Only v43 answered, but too late or too slowly for a row of 999999 within 0.2 s."),
+    ],
+    ids=["another release", "nobody"],
+)
+def test_a_release_that_came_too_late_is_not_told_as_slow_nor_as_the_only_one(
+    before: Fact, told: str
+) -> None:
+    outcome = ran(before, NEW, expected="v43", wait=0.2, consecutive=999_999)
+    assert (outcome.exit_code, headline(outcome)) == (5, told)
+    assert next_step(outcome) == "Give it longer: --wait."
 
 
 def test_instances_that_are_missing_are_asked_after_by_the_name_of_the_one_that_answers() -> None:

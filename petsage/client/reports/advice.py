@@ -11,10 +11,14 @@ from petsage import contract
 from petsage.client.fact import TOO_MANY_REQUESTS, Fact, Failure
 from petsage.client.findings import misses_petsage
 from petsage.client.outcome import Outcome, RolloutOutcome
-from petsage.client.reports.headline import named, sentence, who
+from petsage.client.reports.headline import came_late, named, sentence, who
 from petsage.client.verdict import ExitCode
 
 _CHECK_URL = "Check the URL, and what stands between you and the service."
+_RATE_LIMIT = "Something limits the rate of requests: let the checks through, or ask less often."
+_NO_WAY = "Nothing takes the connection: look at the address, the firewall, the machine."
+# ENETUNREACH and EHOSTUNREACH, as Linux and macOS tell them.
+_NO_ROUTE = ("Network is unreachable", "No route to host")
 _BY_CLASS = {
     Failure.DNS: "Check the name in the URL, and look at DNS: it does not resolve.",
     Failure.REFUSED: "Nothing listens there: is the service up, and is that its port?",
@@ -25,6 +29,8 @@ _BY_CLASS = {
     Failure.TLS: "TLS fails: does that port speak it, and in a version that is still in use?",
 }
 
+_MOST_NAMED = 4
+
 # What these say of the answers holds no more where nobody answers at the end.
 _OF_THE_ANSWERS = {
     ExitCode.UNREACHABLE,
@@ -32,6 +38,8 @@ _OF_THE_ANSWERS = {
     ExitCode.MIXED,
     ExitCode.OVER_BUDGET,
 }
+# These are so because pings failed.
+_OF_FAILURES = {ExitCode.UNREACHABLE, ExitCode.OVER_BUDGET}
 
 
 def next_step(outcome: Outcome, code: ExitCode | None = None) -> str:
@@ -39,6 +47,9 @@ def next_step(outcome: Outcome, code: ExitCode | None = None) -> str:
     code = outcome.exit_code if code is None else code
     if code in _OF_THE_ANSWERS and (outage := _outage(outcome)):
         return outage
+    last = outcome.tally.last_failure
+    if code in _OF_FAILURES and last is not None and last.status == TOO_MANY_REQUESTS:
+        return _RATE_LIMIT
     if code is ExitCode.UNREACHABLE:
         return _unreachable(outcome)
     if code is ExitCode.WRONG:
@@ -66,9 +77,11 @@ def _outage(outcome: Outcome) -> str:
     now = outcome.now
     if not now.nobody or not outcome.tally.ok:
         return ""
+    if now.last is not None and now.last.status == TOO_MANY_REQUESTS:
+        return _RATE_LIMIT
     if now.last is not None and now.last.worker:
         return "PetSage answers wrongly now: look at its log, or roll back."
-    if now.last is not None and now.last.failure is Failure.NOT_PETSAGE:
+    if now.stranger:
         return "What answers now is not PetSage: look at what stands before it, or roll back."
     return "Nobody answers any more: look at the platform, or roll back."
 
@@ -89,8 +102,6 @@ def _of_failure(last: Fact) -> str:
             "The certificate does not verify: look at its dates, its names and its chain; where an "
             "authority of your own signed it, name that with --cacert."
         )
-    if last.status == TOO_MANY_REQUESTS:
-        return "Something limits the rate of requests: let the checks through, or ask less often."
     if last.failure is Failure.SERVER_ERROR:
         if last.worker:
             return f"PetSage itself answers {last.status}: look at its log."
@@ -101,7 +112,9 @@ def _of_failure(last: Fact) -> str:
     if last.failure is Failure.TIMEOUT:
         if {"tls", "write"} & set(last.phases):
             return "It takes connections but does not answer: is the process stuck?"
-        return "Nothing takes the connection: look at the address, the firewall, the machine."
+        return _NO_WAY
+    if last.failure is Failure.REFUSED and last.detail.endswith(_NO_ROUTE):
+        return _NO_WAY
     return _BY_CLASS.get(last.failure or Failure.NOT_PETSAGE, _CHECK_URL)
 
 
@@ -121,14 +134,12 @@ def _other_release(outcome: Outcome) -> str:
             "Set PETSAGE_RELEASE there (or its like) and restart the service: it does not know its "
             "release, and no waiting tells it."
         )
-    option = "--deadline" if isinstance(outcome, RolloutOutcome) else "--wait"
-    return f"Look whether the deploy took: {who(now)}. A slow one needs {option}."
+    return f"Look whether the deploy took: {who(now)}. A slow one needs {outcome.bound}."
 
 
 def _mixed(outcome: Outcome) -> str:
     row, now, name = outcome.row, outcome.now, outcome.expected or "PetSage"
-    rollout = isinstance(outcome, RolloutOutcome)
-    option = "--deadline" if rollout else "--wait"
+    rollout, option = isinstance(outcome, RolloutOutcome), outcome.bound
     if now.old and outcome.expected:
         if not now.new:
             return f"Don't go on: {who(now)} now. Look whether something has rolled back."
@@ -136,6 +147,8 @@ def _mixed(outcome: Outcome) -> str:
     if row.whole or row.breaks > row.strays:
         longer = f"give it longer: {option}" if rollout else "run this again"
         return f"Don't go on yet: see that the whole fleet runs {name}, then {longer}."
+    if row.own_faults:
+        return "Don't go on yet: PetSage answers wrongly at times: look at its log, or roll back."
     if row.strays:
         return "Don't go on yet: look at what stands between you and the service."
     if row.reached >= row.needed and row.instances_missing:
@@ -152,14 +165,16 @@ def _mixed(outcome: Outcome) -> str:
         return f"Let the service name its release, or give it longer: {option}."
     if row.lost:
         return f"Look at the platform: pings fail; then give it longer: {option}."
+    if came_late(outcome):
+        return f"Give it longer: {option}."
     return f"Raise {option}, or look why {name} answers slowly."
 
 
 def _left_behind(outcome: Outcome) -> str:
     told = []
     for release in outcome.now.old:
-        found = outcome.tally.releases.get(release)
-        instances = ", ".join(name for name, _ in found.instances.most_common(4)) if found else ""
+        # Of the last answers alone: who has been replaced meanwhile is not left behind.
+        instances = ", ".join(outcome.now.instances[release][:_MOST_NAMED])
         told.append(f"{named(release)} on {instances}" if instances else named(release))
     return f" ({'; '.join(told)})"
 
@@ -176,12 +191,18 @@ def _command(outcome: RolloutOutcome) -> str:
         then = sentence(f"{who(now)} now")
     if deploy.cut_short:
         look = "The deploy was stopped half-way: look what it has left before you run it again."
+    elif deploy.fault:
+        look = (
+            "The deploy was not run: look at the program's first line (#!), the end of that line, "
+            "and the machine it was built for."
+        )
     elif deploy.exit_code:
         look = "The deploy failed; see its output."
     else:
+        call = ("petsage", "smoke-test", outcome.url, "--expect-release", outcome.expected or "")
         look = (
-            "The deploy has ended well, and only the watch was cut short: petsage smoke-test "
-            f"--expect-release {outcome.expected} tells whether it took."
+            "The deploy has ended well, and only the watch was cut short: "
+            f"`{shlex.join(call)}` tells whether it took."
         )
     return f"{look} {then}".rstrip()
 

@@ -86,7 +86,7 @@ def _reached(outcome: Outcome, code: ExitCode) -> bool:
         return not outcome.row.waiting
     if code is ExitCode.COMMAND_FAILED:
         command = _command(outcome)
-        return command is not None and command.exit_code == 0
+        return command is not None and command.exit_code == 0 and not command.cut_short
     return outcome.row.whole
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from petsage import contract
-from petsage.client.fact import Failure
 from petsage.client.findings import counted
 from petsage.client.outcome import Outcome, RolloutOutcome
 from petsage.client.present import Now
@@ -14,7 +13,7 @@ _NOT_PETSAGE = "Something answers there, but not PetSage."
 _FLEET = "The fleet is not, or not provably, what you asked for."
 _NAMELESS = {
     HIDDEN: "a release that is not named",
-    HIDDEN_OTHER: "another release, which is not named,",
+    HIDDEN_OTHER: "another release that is not named",
     contract.UNKNOWN_RELEASE: "a service that does not know its release",
 }
 
@@ -42,10 +41,10 @@ def named(release: str) -> str:
 def who(now: Now) -> str:
     """Return who answers, as the subject and verb of a sentence in the present."""
     if not now.answers:
-        if now.last is None or now.last.failure is not Failure.NOT_PETSAGE:
-            rightly = " rightly" if now.last is not None and now.last.worker else ""
-            return f"nobody answers{rightly}"
-        return "what answers is not PetSage"
+        if now.stranger:
+            return "what answers is not PetSage"
+        rightly = " rightly" if now.last is not None and now.last.worker else ""
+        return f"nobody answers{rightly}"
     *first, last = map(named, now.turns)
     if not first:
         return f"{last} answers"
@@ -54,13 +53,15 @@ def who(now: Now) -> str:
 
 def sentence(words: str) -> str:
     """Return words as a sentence; the name of a release at its beginning stays as it is."""
-    capital = words.startswith(("nobody", "what", "a ", "another "))
+    capital = words.startswith(("nobody ", "what ", "a ", "another "))
     return f"{words[0].upper() if capital else words[0]}{words[1:]}."
 
 
 def _unreachable(outcome: Outcome) -> str:
     tally, last = outcome.tally, outcome.tally.last_failure
     if tally.answered and outcome.row.whole:
+        if outcome.now.nobody:
+            return "PetSage answered its pings, and then nobody did."
         return "PetSage answered its pings, but not every bad request."
     if tally.answered:
         gone = "nobody answers any more" if outcome.now.nobody else "not each time"
@@ -91,7 +92,7 @@ def _other_release(outcome: Outcome) -> str:
 
 
 def _mixed(outcome: Outcome) -> str:
-    row, now = outcome.row, outcome.now
+    row, now, within = outcome.row, outcome.now, outcome.within
     name = outcome.expected or "PetSage"
     if row.whole:
         return _FLEET
@@ -101,6 +102,8 @@ def _mixed(outcome: Outcome) -> str:
         if now.new and not now.old:
             return f"{name} answers, but another release did too, after it."
         return f"{name} answered, but now {who(now)}." if not now.new else sentence(who(now))
+    if row.own_faults:
+        return f"{name} answers, but not each time rightly."
     if row.strays:
         return f"{name} answers, but so does something that is not PetSage."
     if row.reached >= row.needed:
@@ -110,10 +113,18 @@ def _mixed(outcome: Outcome) -> str:
             return "The answers name no instance, so that none can be counted."
         seen = counted(len(row.instances), "instance")
         return f"{name} answers, but from {seen} and not from {row.instances_asked}."
-    why = f"{counted(row.lost, 'ping')} failed, and" if row.lost else "too slowly for"
-    whole = f"the row of {row.needed} was not whole" if row.lost else f"a row of {row.needed}"
-    only = f"Only {name}" if outcome.expected else name
-    return f"{only} answered, but {why} {whole} {outcome.within}."
+    others = len(outcome.tally.releases) > 1
+    only = f"Only {name}" if outcome.expected and not others else name
+    if row.lost:
+        lost = f"{counted(row.lost, 'ping')} failed"
+        return f"{only} answered, but {lost}, and the row of {row.needed} was not whole {within}."
+    slow = "too late or too slowly" if came_late(outcome) else "too slowly"
+    return f"{only} answered, but {slow} for a row of {row.needed} {within}."
+
+
+def came_late(outcome: Outcome) -> bool:
+    """Return whether the right answers began only after others, or after pings that failed."""
+    return len(outcome.tally.releases) > 1 or bool(outcome.tally.failed)
 
 
 def _of_rollout(outcome: RolloutOutcome) -> str:
@@ -140,6 +151,8 @@ def _command(outcome: RolloutOutcome) -> str:
     if deploy is None or deploy.started_at is None:
         return "The deploy was not started: the service did not answer first."
     failed = "The deploy was stopped half-way" if deploy.cut_short else "The deploy failed"
+    if deploy.fault:
+        failed = "The deploy could not be started"
     if now.answers and not now.new and outcome.record.first_new is None:
         return f"{failed}, and {who(now)}: nothing has switched."
     return f"{failed}, and {who(now)}."

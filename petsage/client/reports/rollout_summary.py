@@ -19,7 +19,10 @@ def figures(outcome: RolloutOutcome) -> list[tuple[str, str]]:
     told = []
     if record.first_new is not None:
         after = record.first_new - outcome.started_at
-        told.append(f"{outcome.expected} first answered after {after:.2f} s")
+        last = ""
+        if outcome.now.old and not outcome.now.new and record.last_new is not None:
+            last = f" and last after {record.last_new - outcome.started_at:.2f} s"
+        told.append(f"{outcome.expected} first answered after {after:.2f} s{last}")
     if record.last_old is not None:
         told.append(f"another last after {record.last_old - outcome.started_at:.2f} s")
     if record.overlap_s:

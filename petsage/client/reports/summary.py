@@ -40,8 +40,8 @@ def figures(outcome: Outcome) -> list[tuple[str, str]]:
     if unshown := len(tally.releases) - len(tally.most_seen):
         pairs.append(("releases", f"{unshown} more: {counted_all - shown}"))
     if untold := tally.ok - counted_all:
-        # Pings that expect a release which nobody bears are refused in nobody's name.
-        pairs.append(("release", f"not named: {untold}, which refused a made-up release"))
+        # The answers to pings that expect a release which nobody bears speak for none.
+        pairs.append(("release", f"not named: {untold}, which were asked for a made-up release"))
     if isinstance(outcome, RolloutOutcome):
         pairs += rollout_summary.figures(outcome)
     if tally.instances:

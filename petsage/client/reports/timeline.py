@@ -114,9 +114,9 @@ class _Picture:
 
     def _switch(self) -> str:
         record, started = self._outcome.record, self._outcome.started_at
-        if record.first_new is None or record.last_old is None:
+        if record.change is None:
             return ""
-        begin, end = sorted((record.first_new - started, record.last_old - started))
+        begin, end = (at - started for at in sorted(record.change))
         label = f"the switch, {end - begin:.1f} s"
         if record.overlap_s:
             label = f"both answer, {end - begin:.1f} s"

@@ -94,7 +94,9 @@ class Envelope:
 
         def enveloped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             began = perf_counter()
-            request_id = environ[REQUEST_ID_KEY] = request_id_of(environ)
+            # It is there already where this answers in the stead of an app that has failed.
+            request_id = environ.get(REQUEST_ID_KEY) or request_id_of(environ)
+            environ[REQUEST_ID_KEY] = request_id
             context = RequestContext(request_id, trace_id_of(environ))
             status = 500
             size: int | None = None

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from petsage.service.envelope import REQUEST_ID_KEY, request_id_of, trace_id_of
+from petsage.service.logs import RequestContext, current_request
 from petsage.service.problems import DETAILS
 from petsage.service.server.answer import Answer
 
@@ -40,8 +42,9 @@ def answer_at_once(
     answer = Answer(transport.write, date=date, keep_alive=keep_alive, at_once=True)
     try:
         answer.run(app, environ)
-    except Exception as fault:
-        app = _problem_of(fault, service)
+    # Not Exception alone: a view may also end its thread, or be cancelled.
+    except BaseException as fault:
+        app = _problem_of(fault, service, environ)
         if answer.begun:
             return False
         answer = Answer(transport.write, date=date, keep_alive=keep_alive, at_once=True)
@@ -70,12 +73,16 @@ def answer_refusal(
     answer_at_once(service, app, environ, transport, date=date, keep_alive=False)
 
 
-def _problem_of(fault: Exception, service: Service) -> WSGIApplication:
+def _problem_of(fault: BaseException, service: Service, environ: Environ) -> WSGIApplication:
     """Return what answers in the stead of an app that has failed."""
     if isinstance(fault, RequestEntityTooLarge):
         # An app that knows nothing of werkzeug has read what was not received.
         return service.problem("body-too-large", str(fault.description))
+    # The app may have been past the point where the request's id is known to its log.
+    request_id = environ.setdefault(REQUEST_ID_KEY, request_id_of(environ))
+    token = current_request.set(RequestContext(request_id, trace_id_of(environ)))
     log.error("The app failed.", exc_info=fault)
+    current_request.reset(token)
     return service.problem("internal-error", DETAILS["internal-error"])
 
 
@@ -119,8 +126,8 @@ class ThreadedAnswer:
             answer.run(self._service.app, environ)
         except _ClientGoneError:
             return
-        except Exception as fault:
-            app = _problem_of(fault, self._service)
+        except BaseException as fault:
+            app = _problem_of(fault, self._service, environ)
             if not answer.begun:
                 self._loop.call_soon_threadsafe(self._fail, app, environ, date, keep_alive)
                 return

@@ -312,6 +312,22 @@ def test_it_listens_to_a_unix_socket_too(tmp_path: Path) -> None:
         assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--threads 0",
+        "--limit-request-line 0 --limit-request-fields 0 --limit-request-field_size 0",
+        "--keep-alive 0 --graceful-timeout 0 --timeout 0 --worker-connections 0",
+    ],
+)
+def test_none_of_gunicorn_s_numbers_stops_the_service_when_it_is_0(arguments: str) -> None:
+    with running_service(GUNICORN_CMD_ARGS=arguments) as service, service.connect(3.0) as client:
+        client.sendall(b"GET /system/ready HTTP/1.1\r\nHost: a\r\n")
+        time.sleep(0.05)
+        client.sendall(b"X: " + b"x" * 9_000 * ("size" in arguments) + b"\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
+
+
 def test_max_requests_retires_a_worker_and_loses_nothing() -> None:
     async def scenario(service: Service) -> Tally:
         return await steady(service.port, 100, for_seconds(3), post())

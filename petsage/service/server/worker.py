@@ -169,7 +169,8 @@ class PetSageWorker(Worker):  # type: ignore[misc]
         self, listener: socket.socket, service: Service, connections: Connections
     ) -> list[asyncio.AbstractServer]:
         create = (
-            self.loop.create_unix_server
+            # Not the end of a worker but that of the service removes the socket's file.
+            partial(self.loop.create_unix_server, cleanup_socket=False)  # type: ignore[call-arg]
             if listener.family == socket.AF_UNIX
             else self.loop.create_server
         )

@@ -300,16 +300,24 @@ def test_the_worker_sees_to_its_file_descriptors() -> None:
         assert client.answer().status == 200
 
 
-def test_it_listens_to_a_unix_socket_too(tmp_path: Path) -> None:
+def test_it_listens_to_a_unix_socket_too_which_outlives_each_worker(tmp_path: Path) -> None:
     path, port = tmp_path / "socket", free_port()
+
+    def answers() -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(GET)
+            return client.recv(100).startswith(b"HTTP/1.1 200 OK")
+
     arguments = f"--bind unix:{path} --bind 127.0.0.1:{port}"
-    with (
-        running_service(GUNICORN_CMD_ARGS=arguments, PORT=str(port)),
-        socket.socket(socket.AF_UNIX) as client,
-    ):
-        client.connect(str(path))
-        client.sendall(GET)
-        assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
+    with running_service(GUNICORN_CMD_ARGS=arguments, PORT=str(port)) as service:
+        assert answers()
+        (first,) = service.workers()
+        service.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: not lives(first), 10)
+        assert answers()
+        service.stop()
+        assert not path.exists()
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,11 @@ def answer_refusal(
     *,
     date: str,
 ) -> None:
-    """Answer what the app never sees. What is not known of the request is a dash in the log."""
+    """Answer what the app never sees. What is not known of the request is a dash in the log.
+
+    `base` holds what is known of a request that can't be read, its method too.
+    """
     environ = refusal.environ or base | {
-        "REQUEST_METHOD": "-",
         "REQUEST_URI": "-",
         "PATH_INFO": "",
         "QUERY_STRING": "",

@@ -300,18 +300,29 @@ def test_a_body_shorter_than_announced_is_incomplete(client: FlaskClient) -> Non
     assert (answer.status_code, answer.json["code"]) == (400, "incomplete-body")
 
 
+class InvalidChunkSize(Exception):
+    """gunicorn's own, and no OSError."""
+
+
 class BrokenInput(BytesIO):
     """What a server hands on where a chunk is broken, or its client is gone."""
 
+    fault: type[Exception]
+
     def read(self, size: int | None = -1) -> bytes:
-        raise OSError("Invalid chunk header")
+        raise self.fault("zz")
 
 
-def test_a_body_that_a_server_can_not_read_is_incomplete(client: FlaskClient) -> None:
+@pytest.mark.parametrize("fault", [OSError, InvalidChunkSize])
+def test_a_body_that_a_server_can_not_read_is_incomplete(
+    client: FlaskClient, fault: type[Exception]
+) -> None:
+    broken = BrokenInput()
+    broken.fault = fault
     answer = client.post(
         SMOKE_TEST,
         content_type="application/json",
-        input_stream=BrokenInput(),
+        input_stream=broken,
         environ_overrides={"wsgi.input_terminated": True},
     )
     assert (answer.status_code, answer.json["code"]) == (400, "incomplete-body")

@@ -109,9 +109,13 @@ class ThreadedAnswer:
         self._done = done
         self._writable = True
         self._room = Event()
+        self._room.set()
 
     def pause(self) -> None:
-        """Have the thread wait after what it sends next, until `resume`."""
+        """Have the thread wait before what it sends next, until `resume`.
+
+        Not after what it has sent last: with its work done, no slow client keeps a thread.
+        """
         self._writable = False
 
     def resume(self) -> None:
@@ -139,11 +143,11 @@ class ThreadedAnswer:
             self._loop.call_soon_threadsafe(self._done, answer.keep_alive)
 
     def _send(self, data: bytes) -> None:
-        self._room.clear()
-        self._loop.call_soon_threadsafe(self._write, data)
         self._room.wait()
         if self._transport.is_closing():
             raise _ClientGoneError
+        self._room.clear()
+        self._loop.call_soon_threadsafe(self._write, data)
 
     def _write(self, data: bytes) -> None:
         if not self._transport.is_closing():

@@ -16,6 +16,7 @@ from flask import Flask, request
 
 from petsage import create_app
 from petsage.service.logs import current_request
+from petsage.service.server import answer as server_answer
 from tests.service.server.listening import BODY_BYTES, Answer, echo, listening
 from tests.service.server.wsgi_apps import (
     TEXT,
@@ -273,6 +274,44 @@ def test_a_large_answer_from_a_thread_waits_for_the_client() -> None:
         # What the kernel buffers, and no more.
         assert produced < 190
         assert len(client.answer().body) == 200 * 65_536
+
+
+def test_a_client_that_does_not_take_its_whole_answer_holds_no_thread() -> None:
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [TEXT])
+        return [bytes(20_000_000 if environ["PATH_INFO"] == "/large" else 2)]
+
+    def never_blocks(environ: Any) -> bool:
+        return False
+
+    with (
+        listening(app, never_blocks=never_blocks, request_seconds=10, threads=1) as server,
+        server.connect() as slow,
+        server.connect() as other,
+    ):
+        slow.send(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.3)
+        other.send(b"GET /small HTTP/1.1\r\nHost: a\r\n\r\n")
+        began = time.monotonic()
+        assert other.answer().status == 200
+        assert time.monotonic() - began < 5
+        assert len(slow.answer().body) == 20_000_000
+        assert len(slow.answer().body) == 2
+
+
+def test_a_large_part_is_sent_as_it_is_so_that_many_clients_can_share_it() -> None:
+    large, sent = bytes(100_000), list[bytes]()
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [TEXT])
+        return [large]
+
+    environ = {"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1"}
+    made = server_answer.Answer(sent.append, date="", keep_alive=True, at_once=False)
+    made.run(app, environ)
+    head, part = sent
+    assert head.endswith(b"\r\n\r\n")
+    assert part is large
 
 
 @pytest.mark.alone

@@ -94,7 +94,9 @@ class Envelope:
 
         def enveloped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             began = perf_counter()
-            request_id = environ[REQUEST_ID_KEY] = request_id_of(environ)
+            # It is there already where this answers in the stead of an app that has failed.
+            request_id = environ.get(REQUEST_ID_KEY) or request_id_of(environ)
+            environ[REQUEST_ID_KEY] = request_id
             context = RequestContext(request_id, trace_id_of(environ))
             status = 500
             size: int | None = None
@@ -120,17 +122,16 @@ class Envelope:
                 return start_response(status_line, headers, exc_info)
 
             def report(size: int) -> None:
-                token = current_request.set(context)
                 self._log_request(environ, status, began, size)
-                current_request.reset(token)
 
             token = current_request.set(context)
             try:
                 body = app(environ, start)
                 if size is None:
-                    return _Counted(body, report)
+                    return _Body(body, context, report)
                 self._log_request(environ, status, began, size)
-                return body
+                # A list is made already; what else there is may still log something.
+                return body if type(body) in (list, tuple) else _Body(body, context)
             finally:
                 current_request.reset(token)
 
@@ -195,23 +196,40 @@ def _path_as_it_came(environ: WSGIEnvironment) -> str:
     return path[:MAX_LOGGED_PATH_CHARACTERS]
 
 
-class _Counted:
-    """A body of unknown length: counts its bytes, and reports them when it is closed."""
+class _Body:
+    """A body that is still being made: under its request's id, and reported when it is closed."""
 
-    def __init__(self, body: Iterable[bytes], report: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        body: Iterable[bytes],
+        context: RequestContext,
+        report: Callable[[int], None] | None = None,
+    ) -> None:
         self._body = body
+        self._context = context
         self._report = report
         self._size = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._body:
-            self._size += len(chunk)
-            yield chunk
+        parts = iter(self._body)
+        while True:
+            token = current_request.set(self._context)
+            try:
+                part = next(parts, None)
+            finally:
+                current_request.reset(token)
+            if part is None:
+                return
+            self._size += len(part)
+            yield part
 
     def close(self) -> None:
+        token = current_request.set(self._context)
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
                 close()
         finally:
-            self._report(self._size)
+            if self._report is not None:
+                self._report(self._size)
+            current_request.reset(token)

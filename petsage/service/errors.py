@@ -59,7 +59,7 @@ def answer_http_exception(error: HTTPException) -> Response | HTTPException:
     members = _members_of_a_feature(error, code)
     body = problem_body(code, status, title, detail, _request_id(), **members)
     headers = Headers(error.get_headers())
-    headers.update(_data_of(error).get("headers") or {})
+    headers.update(Headers(_data_of(error).get("headers")))
     for of_the_body in ("Content-Type", "Content-Length"):
         headers.remove(of_the_body)
     return _response(body, status, headers)

@@ -15,6 +15,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Flask, Request
+from flask.sessions import SecureCookieSessionInterface
 from flask.signals import (
     appcontext_popped,
     appcontext_pushed,
@@ -35,7 +36,7 @@ Marked = TypeVar("Marked", bound=Callable[..., Any])
 
 
 def never_blocks(function: Marked) -> Marked:
-    """Mark a view, a hook or an error handler that waits for nothing.
+    """Mark a view, a hook, an error handler or a URL converter that waits for nothing.
 
     Where all that a request meets is marked so, the server serves it without a thread.
     """
@@ -113,7 +114,8 @@ class LeanFlask(Flask):
             for wanted in () if rule.arguments else (path or "/", f"{path}/"):
                 for method in rule.methods or ():
                     # A redirect, a WebSocket, a rule that builds only: none is served as it is.
-                    with suppress(HTTPException):
+                    # What else a feature's redirect raises, it raises again for its request.
+                    with suppress(Exception):
                         match, values = adapter.match(wanted, method, return_rule=True)
                         if not values:
                             found[method, wanted] = match
@@ -158,7 +160,11 @@ class LeanFlask(Flask):
         method, path = environ["REQUEST_METHOD"], _path_of(environ)
         rule = self.rules_without_variables.get((method, path))
         if rule is None:
+            if not self._finding_never_blocks:
+                return False
             try:
+                if path.startswith("//"):
+                    raise NotFound  # see LeanAdapter
                 rule, _ = self.url_map.bind("").match(path, method, return_rule=True)
             except HTTPException:
                 return self._no_error_handler_blocks  # 404 or 405: no view is called
@@ -166,6 +172,7 @@ class LeanFlask(Flask):
 
     @cached_property
     def _nothing_blocks_before_a_view(self) -> bool:
+        sessions = self.session_interface
         registered: tuple[Mapping[Any, Iterable[object]], ...] = (
             self.url_value_preprocessors,
             self.before_request_funcs,
@@ -175,8 +182,18 @@ class LeanFlask(Flask):
         )
         return (
             self._routes_by_path_alone
+            # Each request opens its session. Flask's own is in the cookie.
+            and (type(sessions) is SecureCookieSessionInterface or _all_marked([sessions]))
             and all(_all_marked(hooks) for of in registered for hooks in of.values())
             and not any(signal.receivers for signal in _SIGNALS)
+        )
+
+    @cached_property
+    def _finding_never_blocks(self) -> bool:
+        converters = set(self.url_map.converters.values())
+        redirects = (rule.redirect_to for rule in self.url_map.iter_rules())
+        return _all_marked(converters - set(self.url_map.default_converters.values())) and (
+            _all_marked(redirect for redirect in redirects if callable(redirect))
         )
 
     @cached_property

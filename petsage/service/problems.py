@@ -25,6 +25,7 @@ MAX_NAME_BYTES = 64
 MAX_FAULTS_BYTES = 1_200
 MAX_DETAIL_BYTES = 400
 _LEAST_BYTES = 24  # of what is said of a fault: a number has room in them
+_LEAST_NUMBER_CUT = 10**_LEAST_BYTES  # nor is NaN less, which is no JSON
 _MOST_BYTES = 6  # of one character: \u0000
 
 
@@ -141,7 +142,8 @@ def _most_bytes_of(value: Any) -> float:
     size = float(len("{},"))
     if kind is dict and len(value) <= MAX_FAULTS:
         for name, inner in value.items():
-            if len(name) * _MOST_BYTES > MAX_NAME_BYTES:
+            # The faults of a list are named by their places in it.
+            if type(name) is not str or len(name) * _MOST_BYTES > MAX_NAME_BYTES:
                 return math.inf
             size += MAX_NAME_BYTES + len('"":') + _most_bytes_of(inner)
         return size
@@ -171,7 +173,7 @@ def _kept(value: Any, room: int) -> Any:
                 break
             items.append(_kept(item, left))
         return items
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or (isinstance(value, int | float) and abs(value) < _LEAST_NUMBER_CUT):
         return value
     return cut(str(value), room - len('""'))
 

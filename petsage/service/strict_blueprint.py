@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 from flask import Request, request
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 from werkzeug.wsgi import get_content_length
 
 from petsage.contract import JSON_MEDIA_TYPE
@@ -72,8 +72,10 @@ def _in_order(fields: Any, data: Any, schema: Schema) -> Any:
 def _whole_body(req: Request) -> bytes:
     try:
         return _read_body(req)
-    except OSError:
-        # What other servers make of a broken chunk, or of a client that is gone.
+    except HTTPException:
+        raise
+    except Exception:
+        # What other servers make of a broken chunk, or of a client that is gone; each in its way.
         raise ClientDisconnected from None
 
 

@@ -212,6 +212,8 @@ def test_one_line_says_that_the_port_is_taken_or_the_address_no_own() -> None:
     # An address for documentation (RFC 5737) is no machine's own.
     fault = what_it_says(PORT=str(port), PETSAGE_HOST="192.0.2.1")
     assert "Set PETSAGE_HOST" in fault
+    fault = what_it_says(GUNICORN_CMD_ARGS="--bind 127.0.0.1:70000")
+    assert "127.0.0.1, port 70000: There is no such port. Set --bind" in fault
 
 
 def test_it_waits_for_a_port_that_is_about_to_be_free() -> None:

@@ -1,7 +1,9 @@
 """envelope: an id, the standard headers and one log line, for every request and every answer."""
 
 import json
+import logging
 import re
+from collections.abc import Iterator
 
 import pytest
 from flask import Response
@@ -174,6 +176,34 @@ def test_a_body_of_unknown_length_is_counted_and_logged_under_its_request(
     answer.close()
     (line,) = request_lines(capfd.readouterr().out)
     assert (line["bytes"], line["request_id"]) == (5, "marker")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": "2"}], ids=["unknown", "known"])
+def test_what_is_logged_while_a_body_is_made_and_closed_bears_the_request_s_id(
+    client: FlaskClient, capfd: pytest.CaptureFixture[str], headers: dict[str, str]
+) -> None:
+    log = logging.getLogger("feature")
+
+    def stream() -> Response:
+        def parts() -> Iterator[bytes]:
+            log.info("first")
+            yield b"a"
+            log.info("second")
+            yield b"b"
+
+        answer = Response(parts(), headers=headers)
+        answer.call_on_close(lambda: log.info("closed"))
+        return answer
+
+    client.application.add_url_rule("/stream", view_func=stream)
+    answer = client.get("/stream", headers={"X-Request-ID": "marker"}, buffered=False)
+    log.info("between")
+    assert answer.data == b"ab"
+    answer.close()
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    ids = {line["message"]: line["request_id"] for line in lines}
+    assert ids.pop("between") is None
+    assert list(ids.values()) == ["marker"] * 4
 
 
 def test_successful_probes_can_be_left_out_of_the_log(

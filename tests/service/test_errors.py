@@ -14,9 +14,11 @@ from flask.testing import FlaskClient
 from flask_smorest import abort as smorest_abort
 from hypothesis import given
 from hypothesis import strategies as st
+from marshmallow import Schema, fields
 
 from petsage.contract import JSON_MEDIA_TYPE, PROBLEMS
 from petsage.service.problems import Problem, bounded
+from petsage.service.strict_blueprint import StrictBlueprint
 from tests.service.conftest import ClientOf
 
 SMOKE_TEST = "/system/smoke-test"
@@ -241,6 +243,52 @@ def test_the_faults_of_a_long_list_in_a_feature_s_body_stay_under_2_kb() -> None
     assert len(json.dumps(kept)) < 1_500
 
 
+class PetsIn(Schema):
+    names = fields.List(fields.String())
+    ages = fields.Dict(keys=fields.Integer(), values=fields.Integer())
+
+
+def test_the_few_faults_of_a_list_in_a_feature_s_body_are_named_by_their_places(
+    client: FlaskClient,
+) -> None:
+    pets = StrictBlueprint("pets", __name__, tag="Pets")
+
+    @pets.route("/pets", methods=["POST"])
+    @pets.arguments(PetsIn(many=True))
+    def keep(body: object) -> str:
+        return ""
+
+    client.application.register_blueprint(pets)
+    answer = client.post("/pets", json=[{"names": []}, {"names": ["Miu", 5]}])
+    assert answer.status_code == 422
+    assert answer.json["errors"] == {"json": {"1": {"names": {"1": ["Not a valid string."]}}}}
+    answer = client.post("/pets", json=[{"ages": {"x": "y"}}])
+    assert set(answer.json["errors"]["json"]["0"]["ages"]["x"]) == {"key", "value"}
+
+
+ODD: dict[str, object] = {
+    "a name that is no text": {None: ["a"], True: ["b"], ("a", 1): ["c"], 7: ["d"]},
+    "a number that is no JSON": {"weight": [float("nan"), float("inf"), 4.5, 7]},
+    "a number without end": {"weight": 10**3_000},
+}
+
+
+@pytest.mark.parametrize("errors", ODD.values(), ids=ODD)
+def test_whatever_a_feature_says_of_its_error_is_small_and_json(
+    client: FlaskClient, errors: object
+) -> None:
+    client.application.add_url_rule("/odd", view_func=lambda: smorest_abort(409, errors=errors))
+    answer = client.get("/odd")
+    assert (answer.status_code, len(answer.data) < 2_048) == (409, True)
+    assert json.loads(answer.data, parse_constant=pytest.fail)["errors"]
+
+
+def test_a_header_that_a_feature_gives_twice_arrives_twice(client: FlaskClient) -> None:
+    ways = [("WWW-Authenticate", "Basic"), ("WWW-Authenticate", "Bearer")]
+    client.application.add_url_rule("/who", view_func=lambda: smorest_abort(401, headers=ways))
+    assert client.get("/who").headers.getlist("WWW-Authenticate") == ["Basic", "Bearer"]
+
+
 def test_a_redirect_of_a_feature_is_left_alone(client: FlaskClient) -> None:
     client.application.add_url_rule("/moved", view_func=lambda: abort(redirect("/system/live")))
     answer = client.get("/moved")
@@ -257,18 +305,29 @@ def test_a_body_shorter_than_announced_is_incomplete(client: FlaskClient) -> Non
     assert (answer.status_code, answer.json["code"]) == (400, "incomplete-body")
 
 
+class InvalidChunkSize(Exception):
+    """gunicorn's own, and no OSError."""
+
+
 class BrokenInput(BytesIO):
     """What a server hands on where a chunk is broken, or its client is gone."""
 
+    fault: type[Exception]
+
     def read(self, size: int | None = -1) -> bytes:
-        raise OSError("Invalid chunk header")
+        raise self.fault("zz")
 
 
-def test_a_body_that_a_server_can_not_read_is_incomplete(client: FlaskClient) -> None:
+@pytest.mark.parametrize("fault", [OSError, InvalidChunkSize])
+def test_a_body_that_a_server_can_not_read_is_incomplete(
+    client: FlaskClient, fault: type[Exception]
+) -> None:
+    broken = BrokenInput()
+    broken.fault = fault
     answer = client.post(
         SMOKE_TEST,
         content_type="application/json",
-        input_stream=BrokenInput(),
+        input_stream=broken,
         environ_overrides={"wsgi.input_terminated": True},
     )
     assert (answer.status_code, answer.json["code"]) == (400, "incomplete-body")

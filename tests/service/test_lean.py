@@ -78,6 +78,18 @@ def test_a_path_is_found_as_werkzeug_finds_it(path: str, method: str) -> None:
     assert outcome(_with_routes(LeanFlask("app"))) == outcome(_with_routes(Flask("app")))
 
 
+@pytest.mark.parametrize("kind", [LeanFlask, Flask])
+def test_a_redirect_that_looks_at_its_request_is_in_no_other_s_way(kind: type[Flask]) -> None:
+    app = kind("app")
+    app.add_url_rule("/old", "old", redirect_to=lambda adapter: request.args["to"])
+    app.add_url_rule("/old", "old again", lambda: "")
+    app.add_url_rule("/plain", "plain", lambda: "plain")
+    client = app.test_client()
+    assert client.get("/plain").text == "plain"
+    assert client.get("/old?to=plain").location == "http://localhost/plain"
+    assert client.get("/old").status_code == 400
+
+
 HOSTS = {
     "plain": "app.example",
     "with a port": "App.Example:8080",

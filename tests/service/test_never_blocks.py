@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask, abort
+from flask import Flask, Request, abort
+from flask.sessions import SessionInterface
 from flask.signals import request_finished
+from werkzeug.routing import BaseConverter
 from werkzeug.test import EnvironBuilder
 
 from petsage import create_app
@@ -90,7 +92,45 @@ def test_an_error_handler_of_a_feature_has_a_thread() -> None:
     app = create_app()
     app.register_error_handler(404, lambda error: abort(410))
     assert not asked(app, "/nothing")
+    assert not asked(app, "//system/live")
     assert asked(app, "/system/live")
+
+
+class Looked(BaseConverter):
+    def to_python(self, value: str) -> str:
+        if value == "fails":
+            raise ConnectionError("the database is gone")
+        return value
+
+
+def test_a_converter_that_may_block_has_a_thread_as_it_is_asked_to_find_the_view() -> None:
+    app, marked = create_app(), create_app()
+    app.url_map.converters["pet"] = Looked
+    marked.url_map.converters["pet"] = never_blocks(type("Marked", (Looked,), {}))
+    for one in (app, marked):
+        one.add_url_rule("/pets/<pet:pet>", "pet", never_blocks(lambda pet: pet))
+    assert not asked(app, "/pets/Miu")
+    assert not asked(app, "/pets/fails")
+    assert asked(app, "/system/live")
+    assert asked(marked, "/pets/Miu")
+
+
+def test_a_redirect_that_has_to_be_worked_out_has_a_thread() -> None:
+    app = create_app()
+    app.add_url_rule("/old", "old", slow, redirect_to=lambda adapter: "/new")
+    assert not asked(app, "/old")
+    assert asked(app, "/system/live")
+
+
+def test_a_session_of_a_feature_has_a_thread_as_each_request_opens_it() -> None:
+    class Sessions(SessionInterface):
+        def open_session(self, app: Flask, request: Request) -> None: ...
+
+    app, marked = create_app(), create_app()
+    app.session_interface = Sessions()
+    marked.session_interface = never_blocks(type("Marked", (Sessions,), {}))()
+    assert not asked(app, "/system/live")
+    assert asked(marked, "/system/live")
 
 
 def test_middleware_of_a_feature_has_a_thread_as_it_may_lead_anywhere() -> None:

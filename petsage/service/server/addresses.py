@@ -49,10 +49,14 @@ def _fault(address: tuple[str, int], *, reuse_port: bool) -> OSError | None:
             probe.bind(address)
     except OSError as fault:
         return fault
+    except OverflowError:
+        return OSError(errno.ERANGE, "There is no such port")
     return None
 
 
 def _what_to_do(fault: int | None) -> str:
+    if fault == errno.ERANGE:
+        return "Set --bind to a port up to 65535"
     if fault == errno.EADDRINUSE:
         return "Stop what listens there, or set PORT (or --bind) to another port"
     if fault == errno.EACCES:

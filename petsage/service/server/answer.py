@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Send = Callable[[bytes], None]
 
+# A larger part is sent as it is: where an app gives the same one to many, it is in memory once.
+MOST_JOINED_BYTES = 65_536
+
 # Between one server and the next only: the connection is this server's affair (PEP 3333).
 _HOP_BY_HOP = frozenset(
     {
@@ -107,6 +110,10 @@ class Answer:
                 self._send(head)
         elif self._chunked:
             self._send(b"%b%x\r\n%b\r\n" % (head, len(part), part))
+        elif len(part) > MOST_JOINED_BYTES:
+            if head:
+                self._send(head)
+            self._send(part)
         else:
             self._send(head + part)
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from petsage.service.envelope import REQUEST_ID_KEY, request_id_of, trace_id_of
+from petsage.service.logs import RequestContext, current_request
 from petsage.service.problems import DETAILS
 from petsage.service.server.answer import Answer
 
@@ -40,8 +42,9 @@ def answer_at_once(
     answer = Answer(transport.write, date=date, keep_alive=keep_alive, at_once=True)
     try:
         answer.run(app, environ)
-    except Exception as fault:
-        app = _problem_of(fault, service)
+    # Not Exception alone: a view may also end its thread, or be cancelled.
+    except BaseException as fault:
+        app = _problem_of(fault, service, environ)
         if answer.begun:
             return False
         answer = Answer(transport.write, date=date, keep_alive=keep_alive, at_once=True)
@@ -57,9 +60,11 @@ def answer_refusal(
     *,
     date: str,
 ) -> None:
-    """Answer what the app never sees. What is not known of the request is a dash in the log."""
+    """Answer what the app never sees. What is not known of the request is a dash in the log.
+
+    `base` holds what is known of a request that can't be read, its method too.
+    """
     environ = refusal.environ or base | {
-        "REQUEST_METHOD": "-",
         "REQUEST_URI": "-",
         "PATH_INFO": "",
         "QUERY_STRING": "",
@@ -70,12 +75,16 @@ def answer_refusal(
     answer_at_once(service, app, environ, transport, date=date, keep_alive=False)
 
 
-def _problem_of(fault: Exception, service: Service) -> WSGIApplication:
+def _problem_of(fault: BaseException, service: Service, environ: Environ) -> WSGIApplication:
     """Return what answers in the stead of an app that has failed."""
     if isinstance(fault, RequestEntityTooLarge):
         # An app that knows nothing of werkzeug has read what was not received.
         return service.problem("body-too-large", str(fault.description))
+    # The app may have been past the point where the request's id is known to its log.
+    request_id = environ.setdefault(REQUEST_ID_KEY, request_id_of(environ))
+    token = current_request.set(RequestContext(request_id, trace_id_of(environ)))
     log.error("The app failed.", exc_info=fault)
+    current_request.reset(token)
     return service.problem("internal-error", DETAILS["internal-error"])
 
 
@@ -100,9 +109,13 @@ class ThreadedAnswer:
         self._done = done
         self._writable = True
         self._room = Event()
+        self._room.set()
 
     def pause(self) -> None:
-        """Have the thread wait after what it sends next, until `resume`."""
+        """Have the thread wait before what it sends next, until `resume`.
+
+        Not after what it has sent last: with its work done, no slow client keeps a thread.
+        """
         self._writable = False
 
     def resume(self) -> None:
@@ -119,8 +132,8 @@ class ThreadedAnswer:
             answer.run(self._service.app, environ)
         except _ClientGoneError:
             return
-        except Exception as fault:
-            app = _problem_of(fault, self._service)
+        except BaseException as fault:
+            app = _problem_of(fault, self._service, environ)
             if not answer.begun:
                 self._loop.call_soon_threadsafe(self._fail, app, environ, date, keep_alive)
                 return
@@ -130,11 +143,11 @@ class ThreadedAnswer:
             self._loop.call_soon_threadsafe(self._done, answer.keep_alive)
 
     def _send(self, data: bytes) -> None:
-        self._room.clear()
-        self._loop.call_soon_threadsafe(self._write, data)
         self._room.wait()
         if self._transport.is_closing():
             raise _ClientGoneError
+        self._room.clear()
+        self._loop.call_soon_threadsafe(self._write, data)
 
     def _write(self, data: bytes) -> None:
         if not self._transport.is_closing():

@@ -199,8 +199,8 @@ class Connection(asyncio.Protocol):
             self._await_next()
 
     def _refuse(self, refusal: RefusedError) -> None:
-        date = self._connections.date
-        answer_refusal(self._service, refusal, self._base, self._transport, date=date)
+        date, base = self._connections.date, self._base | {"REQUEST_METHOD": self._reader.method}
+        answer_refusal(self._service, refusal, base, self._transport, date=date)
         self._end()
 
     def _end(self) -> None:

@@ -26,6 +26,8 @@ Environ = dict[str, Any]
 # A head longer than this is refused whatever its lines look like: gunicorn limits lines and their
 # number, which lets through 800 kB.
 MAX_HEAD_BYTES = 65_536
+# The parser gives up past 256 fields, without saying why.
+MAX_FIELDS = 255
 # More digits overflow the parser's integer: 18446744073709551621 would count as 5.
 MAX_LENGTH_DIGITS = 18
 
@@ -86,15 +88,15 @@ def _environ_key(name: bytes) -> str | None:
 
 
 class HeadReader:
-    """Reads heads under the limits of gunicorn's settings."""
+    """Reads heads under the limits of gunicorn's settings, where 0 sets no limit of its own."""
 
     def __init__(self, *, request_line: int, fields: int, field_size: int) -> None:
-        self._request_line = request_line
-        self._fields = fields
+        self._request_line = request_line or MAX_HEAD_BYTES
+        self._fields = min(fields or MAX_FIELDS, MAX_FIELDS)
         self._limits = {
-            "limit_request_line": request_line,
-            "limit_request_fields": fields,
-            "limit_request_field_size": field_size,
+            "limit_request_line": self._request_line,
+            "limit_request_fields": self._fields,
+            "limit_request_field_size": field_size or MAX_HEAD_BYTES,
         }
 
     def check_beginning(self, data: bytes) -> None:

@@ -47,6 +47,11 @@ class RequestReader:
         """Whether anything of the next request is there: what may be an empty line is nothing."""
         return self._request is not None or bool(self.input.strip(b"\r\n"))
 
+    @property
+    def method(self) -> str:
+        """The method of a head that can't be read, where the answer depends on it."""
+        return "HEAD" if self.input.startswith(b"HEAD ") else "-"
+
     def feed(self, data: bytes) -> None:
         """Take in more of the input."""
         self.input = self.input + data if self.input else data

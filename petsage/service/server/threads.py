@@ -9,13 +9,13 @@ from queue import SimpleQueue
 
 
 class Threads:
-    """At most `limit` threads, started when they are needed, that run what they are given.
+    """At most `limit` threads (one at least), started when needed, that run what they are given.
 
     What waits for a free thread waits without a limit: there is at most one call a connection.
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self._limit = max(1, limit)
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._threads = 0
         self._unfinished = 0

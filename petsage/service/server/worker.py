@@ -157,19 +157,20 @@ class PetSageWorker(Worker):  # type: ignore[misc]
 
     def _most_connections(self) -> int:
         """Return how many connections there may be, and see to the descriptors for them."""
-        wanted: int = self.cfg.worker_connections + SPARE_DESCRIPTORS
+        wanted: int = max(1, self.cfg.worker_connections) + SPARE_DESCRIPTORS
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != resource.RLIM_INFINITY and soft < wanted:
             soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-            return soft - SPARE_DESCRIPTORS
+            return max(1, soft - SPARE_DESCRIPTORS)
         return wanted - SPARE_DESCRIPTORS
 
     async def _listen(
         self, listener: socket.socket, service: Service, connections: Connections
     ) -> list[asyncio.AbstractServer]:
         create = (
-            self.loop.create_unix_server
+            # Not the end of a worker but that of the service removes the socket's file.
+            partial(self.loop.create_unix_server, cleanup_socket=False)  # type: ignore[call-arg]
             if listener.family == socket.AF_UNIX
             else self.loop.create_server
         )

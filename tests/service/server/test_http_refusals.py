@@ -194,6 +194,16 @@ def test_is_refused_on_a_kept_alive_connection_too(
         assert_refused(connection, status, code)
 
 
+@pytest.mark.parametrize("target", [b"/" + b"a" * 9_000, b"a", b"/#a", b"/ X: y"])
+def test_a_head_that_is_refused_gets_no_body_either(server: Listening, target: bytes) -> None:
+    with server.connect() as connection:
+        connection.send(b"\r\nHEAD %b HTTP/1.1\r\nHost: a\r\n\r\n" % target)
+        answer = connection.answer("HEAD")
+        assert answer.status in (400, 414)
+        assert int(answer.headers["Content-Length"]) > 100
+        assert connection.rest() == b""
+
+
 # A space within the first bytes and such show only once the line is there; these need the rest.
 @pytest.mark.parametrize(("raw", "status", "code"), CASES)
 def test_is_refused_when_it_comes_in_pieces(

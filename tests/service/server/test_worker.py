@@ -300,15 +300,39 @@ def test_the_worker_sees_to_its_file_descriptors() -> None:
         assert client.answer().status == 200
 
 
-def test_it_listens_to_a_unix_socket_too(tmp_path: Path) -> None:
+def test_it_listens_to_a_unix_socket_too_which_outlives_each_worker(tmp_path: Path) -> None:
     path, port = tmp_path / "socket", free_port()
+
+    def answers() -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(GET)
+            return client.recv(100).startswith(b"HTTP/1.1 200 OK")
+
     arguments = f"--bind unix:{path} --bind 127.0.0.1:{port}"
-    with (
-        running_service(GUNICORN_CMD_ARGS=arguments, PORT=str(port)),
-        socket.socket(socket.AF_UNIX) as client,
-    ):
-        client.connect(str(path))
-        client.sendall(GET)
+    with running_service(GUNICORN_CMD_ARGS=arguments, PORT=str(port)) as service:
+        assert answers()
+        (first,) = service.workers()
+        service.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: not lives(first), 10)
+        assert answers()
+        service.stop()
+        assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--threads 0",
+        "--limit-request-line 0 --limit-request-fields 0 --limit-request-field_size 0",
+        "--keep-alive 0 --graceful-timeout 0 --timeout 0 --worker-connections 0",
+    ],
+)
+def test_none_of_gunicorn_s_numbers_stops_the_service_when_it_is_0(arguments: str) -> None:
+    with running_service(GUNICORN_CMD_ARGS=arguments) as service, service.connect(3.0) as client:
+        client.sendall(b"GET /system/ready HTTP/1.1\r\nHost: a\r\n")
+        time.sleep(0.05)
+        client.sendall(b"X: " + b"x" * 9_000 * ("size" in arguments) + b"\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
 
 

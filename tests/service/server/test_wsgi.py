@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from asyncio import CancelledError
 from collections.abc import Iterable
 from contextlib import ExitStack
 from io import BytesIO
@@ -13,6 +14,9 @@ from wsgiref.validate import validator
 import pytest
 from flask import Flask, request
 
+from petsage import create_app
+from petsage.service.logs import current_request
+from petsage.service.server import answer as server_answer
 from tests.service.server.listening import BODY_BYTES, Answer, echo, listening
 from tests.service.server.wsgi_apps import (
     TEXT,
@@ -20,9 +24,11 @@ from tests.service.server.wsgi_apps import (
     announces_less,
     announces_more,
     changes_its_mind,
+    exits,
     forgets_to_start,
     generates,
     has_no_content,
+    is_cancelled,
     is_empty,
     is_hop_by_hop,
     is_no_iterable,
@@ -130,6 +136,8 @@ def test_start_response_may_be_called_again_with_what_went_wrong(never_blocks: A
         splits_a_header,
         splits_a_header_softly,
         is_no_iterable,
+        exits,
+        is_cancelled,
     ],
 )
 def test_an_app_that_fails_is_a_500_that_tells_nothing(
@@ -145,13 +153,12 @@ def test_an_app_that_fails_is_a_500_that_tells_nothing(
     assert [record.getMessage() for record in caplog.records] == ["The app failed."]
 
 
-def test_an_answer_that_fails_half_way_does_not_look_whole(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+@pytest.mark.parametrize("fault", [RuntimeError, SystemExit, CancelledError])
+def test_an_answer_that_fails_half_way_does_not_look_whole(fault: type[BaseException]) -> None:
     def app(environ: Any, start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [TEXT])
         yield b"begun"
-        raise RuntimeError
+        raise fault
 
     with (
         listening(app, never_blocks=lambda environ: False) as server,
@@ -269,6 +276,44 @@ def test_a_large_answer_from_a_thread_waits_for_the_client() -> None:
         assert len(client.answer().body) == 200 * 65_536
 
 
+def test_a_client_that_does_not_take_its_whole_answer_holds_no_thread() -> None:
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [TEXT])
+        return [bytes(20_000_000 if environ["PATH_INFO"] == "/large" else 2)]
+
+    def never_blocks(environ: Any) -> bool:
+        return False
+
+    with (
+        listening(app, never_blocks=never_blocks, request_seconds=10, threads=1) as server,
+        server.connect() as slow,
+        server.connect() as other,
+    ):
+        slow.send(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.3)
+        other.send(b"GET /small HTTP/1.1\r\nHost: a\r\n\r\n")
+        began = time.monotonic()
+        assert other.answer().status == 200
+        assert time.monotonic() - began < 5
+        assert len(slow.answer().body) == 20_000_000
+        assert len(slow.answer().body) == 2
+
+
+def test_a_large_part_is_sent_as_it_is_so_that_many_clients_can_share_it() -> None:
+    large, sent = bytes(100_000), list[bytes]()
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [TEXT])
+        return [large]
+
+    environ = {"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1"}
+    made = server_answer.Answer(sent.append, date="", keep_alive=True, at_once=False)
+    made.run(app, environ)
+    head, part = sent
+    assert head.endswith(b"\r\n\r\n")
+    assert part is large
+
+
 @pytest.mark.alone
 def test_a_view_that_blocks_holds_up_nobody_else() -> None:
     def app(environ: Any, start_response: Any) -> Iterable[bytes]:
@@ -295,6 +340,42 @@ def test_a_view_that_blocks_holds_up_nobody_else() -> None:
         for client in clients:
             assert client.answer().body == b"/slow"
             assert client.answer().body == b"/fast"
+
+
+def test_a_view_that_ends_its_thread_takes_no_other_s() -> None:
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/exits":
+            raise SystemExit
+        return writes(environ, start_response)
+
+    with listening(app, never_blocks=lambda environ: False, threads=2) as server:
+        for path, status in [(b"/exits", 500)] * 3 + [(b"/", 200)]:
+            with server.connect() as client:
+                client.send(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+                assert client.answer().status == status
+
+
+def test_a_failure_is_logged_under_the_id_that_its_answer_names(
+    never_blocks: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = create_app()
+    logged: list[str | None] = []
+
+    @own.get("/x")
+    def fails() -> tuple[str, dict[str, str]]:
+        logging.getLogger("own").error("in the view")
+        return "", {"X-Own": "\u20ac"}  # no header can hold it
+
+    def note(record: logging.LogRecord) -> bool:
+        logged.append(current_request.get().request_id)
+        return True
+
+    caplog.handler.addFilter(note)
+    answer, _ = ask(own, never_blocks)
+    caplog.handler.removeFilter(note)
+    assert answer.status == 500
+    assert {"in the view", "The app failed."} <= {one.getMessage() for one in caplog.records}
+    assert set(logged) == {answer.headers["X-Request-ID"]}
 
 
 def reads(environ: Any, start_response: Any) -> Iterable[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -80,6 +81,14 @@ def is_hop_by_hop(environ: Any, start_response: Any) -> Iterable[bytes]:
 def names_itself(environ: Any, start_response: Any) -> Iterable[bytes]:
     start_response("200 OK", [TEXT, ("Server", "Own"), ("Date", "Thu, 01 Jan 1970 00:00:00 GMT")])
     return [b"x"]
+
+
+def exits(environ: Any, start_response: Any) -> Iterable[bytes]:
+    raise SystemExit("secret")
+
+
+def is_cancelled(environ: Any, start_response: Any) -> Iterable[bytes]:
+    raise CancelledError("secret")
 
 
 def raises(environ: Any, start_response: Any) -> Iterable[bytes]:

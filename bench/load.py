@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ class Load:
     """What one run of wrk saw.
 
     `not_2xx` answers were refusals, `broken` ones never came; `cpu_us` is the CPU time that the
-    server spent on a request.
+    server spent on a request, `wrk_us` what wrk itself did.
     """
 
     requests: int
@@ -32,6 +33,7 @@ class Load:
     not_2xx: int
     broken: int
     cpu_us: float
+    wrk_us: float
 
     @property
     def rate(self) -> float:
@@ -49,6 +51,12 @@ def cpu_seconds(service: Service) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def _children_seconds() -> float:
+    """Return the CPU time of the processes that have been started from here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def load(
     service: Service,
     *,
@@ -58,7 +66,7 @@ def load(
     cores: str = str(LOAD_CORE),
 ) -> Load:
     """Post `body` over and over, each connection as soon as its last answer is there."""
-    spent = cpu_seconds(service)
+    spent, own = cpu_seconds(service), _children_seconds()
     with tempfile.NamedTemporaryFile() as file:
         file.write(body)
         file.flush()
@@ -76,8 +84,9 @@ def load(
             check=True,
         )
     told = json.loads(done.stderr)
-    spent = cpu_seconds(service) - spent
-    seen = Load(**told, cpu_us=spent / max(told["requests"], 1) * 1e6)
+    spent, own = cpu_seconds(service) - spent, _children_seconds() - own
+    each = 1e6 / max(told["requests"], 1)
+    seen = Load(**told, cpu_us=spent * each, wrk_us=own * each)
     if seen.broken or not seen.requests:
         raise AssertionError(f"the server broke under load: {seen}")
     return seen

@@ -165,13 +165,17 @@ def workers(rounds: int) -> list[Figure]:
             },
         )
     times = ratio(_rates(seen[2]), _rates(seen[1]))
-    by_cpu = ratio([one.cpu_us for one in seen[1]], [one.cpu_us for one in seen[2]])
+    by_cpu = ratio([one.cpu_us for one in seen[2]], [one.cpu_us for one in seen[1]])
+    # What two cores bear if nothing of them is idle, and each request costs what it costs one
+    # worker and wrk.
+    room = ratio([2e6 / (one.cpu_us + one.wrk_us) for one in seen[1]], _rates(seen[1]))
     return [
         Figure(
             "two workers against one, on two cores that the load shares",
-            times >= 1.9,
-            f"{times:.2f} times; a request takes {1 / by_cpu:.2f} times the CPU time",
-            "1.9 times, where the load generator leaves room",
+            times >= min(1.9, 0.95 * room),
+            f"{times:.2f} times, where wrk leaves room for {room:.2f}; a request takes"
+            f" {by_cpu:.2f} times the CPU time",
+            "1.9 times, or 0.95 of what wrk leaves room for",
             raw=_raw(seen),
         )
     ]

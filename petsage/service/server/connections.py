@@ -115,6 +115,8 @@ class Connections:
             idle = (one for one in self._all if not one.answering)
             leaving = next(idle, connection)
             leaving.drop()
+            # Not when the loop reports it: more may come in before, and each has to have its own.
+            self.remove(leaving)
             if leaving is connection:
                 return
         self._all[connection] = None

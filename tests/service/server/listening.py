@@ -18,7 +18,7 @@ from petsage.service.server.connection import Connection
 from petsage.service.server.connections import Connections, Limits, Service
 from petsage.service.server.head import HeadReader
 from petsage.service.server.threads import Threads
-from petsage.service.server.worker import base_environ
+from petsage.service.server.worker import ACCEPTORS, base_environ
 from petsage.service.settings import Settings
 
 BODY_BYTES = 1_000
@@ -83,11 +83,17 @@ def listening(
     stopping = asyncio.Event()
 
     async def serve() -> None:
-        server = await loop.create_server(lambda: Connection(service, connections), sock=listener)
+        servers = [
+            await loop.create_server(
+                lambda: Connection(service, connections), sock=listener.dup(), backlog=500
+            )
+            for _ in range(ACCEPTORS)
+        ]
         while not stopping.is_set():
             connections.tick()
             await asyncio.sleep(0.02)
-        server.close()
+        for one in (*servers, listener):
+            one.close()
         connections.drop_all()
         await asyncio.sleep(0.02)
 

@@ -291,6 +291,33 @@ def test_where_there_is_no_room_the_one_that_idles_longest_goes() -> None:
         assert len(server.connections) <= 10
 
 
+@pytest.mark.parametrize("sent", [b"", GET], ids=["silent", "asking"])
+def test_connections_that_come_in_all_at_once_are_no_more_than_there_may_be(sent: bytes) -> None:
+    with listening(most=20, request_seconds=5) as server, ExitStack() as stack:
+        server.loop.call_soon_threadsafe(time.sleep, 0.3)
+        clients = [stack.enter_context(server.connect()) for _ in range(300)]
+        for client in clients:
+            with suppress(OSError):
+                client.send(sent)
+        time.sleep(0.5)
+        with server.connect() as probe:
+            probe.send(GET)
+            assert probe.answer().status == 200
+            assert sum(is_held(client.socket) for client in clients) < 20
+
+
+def is_held(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        while connection.recv(65_536):
+            pass
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def test_where_everybody_waits_for_an_answer_the_newest_goes() -> None:
     ready, begun = threading.Event(), threading.Semaphore(0)
 

@@ -168,6 +168,8 @@ class LeanFlask(Flask):
                 rule, _ = self.url_map.bind("").match(path, method, return_rule=True)
             except HTTPException:
                 return self._no_error_handler_blocks  # 404 or 405: no view is called
+            except BaseException:
+                return False  # a converter fails: it does so again where Flask answers it
         return rule.endpoint in self._endpoints_that_never_block
 
     @cached_property

@@ -100,6 +100,8 @@ class Looked(BaseConverter):
     def to_python(self, value: str) -> str:
         if value == "fails":
             raise ConnectionError("the database is gone")
+        if value == "ends":
+            raise SystemExit
         return value
 
 
@@ -113,6 +115,14 @@ def test_a_converter_that_may_block_has_a_thread_as_it_is_asked_to_find_the_view
     assert not asked(app, "/pets/fails")
     assert asked(app, "/system/live")
     assert asked(marked, "/pets/Miu")
+
+
+@pytest.mark.parametrize("path", ["/pets/fails", "/pets/ends"])
+def test_a_marked_converter_that_fails_has_a_thread_to_answer_in(path: str) -> None:
+    app = create_app()
+    app.url_map.converters["pet"] = never_blocks(type("Marked", (Looked,), {}))
+    app.add_url_rule("/pets/<pet:pet>", "pet", never_blocks(lambda pet: pet))
+    assert not asked(app, path)
 
 
 def test_a_redirect_that_has_to_be_worked_out_has_a_thread() -> None:

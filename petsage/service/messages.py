@@ -70,8 +70,11 @@ class LeanRequest(Request):
         if "files" in vars(self):
             super().close()
         # A 404's traceback leads back to this request: a circle that only the garbage collector
-        # would find, at the cost of other requests.
-        self.routing_exception = None
+        # would find, at the cost of other requests. Not without the 404 itself: a hook may close
+        # the files long before somebody asks for it.
+        fault = self.routing_exception
+        if fault is not None:
+            fault.__traceback__ = fault.__context__ = None
 
 
 class LeanResponse(Response):

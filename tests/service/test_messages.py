@@ -156,6 +156,24 @@ def test_the_files_of_a_form_are_closed_after_the_request() -> None:
     assert files[0].stream.closed
 
 
+@pytest.mark.parametrize(("path", "status"), [("/", 405), ("/nothing", 404)])
+def test_a_hook_that_closes_the_files_itself_lets_nothing_through(path: str, status: int) -> None:
+    app, routed = LeanFlask("app"), []
+    app.post("/")(lambda: "")
+
+    @app.before_request
+    def hook() -> None:
+        with request:
+            routed.append(request.routing_exception)
+
+    @app.teardown_request
+    def at_the_end(_fault: object) -> None:
+        routed.append(request.routing_exception)
+
+    assert app.test_client().get(path).status_code == status
+    assert [getattr(one, "code", None) for one in routed] == [status] * 2
+
+
 class Ping(Schema):
     class Meta:
         unknown = RAISE

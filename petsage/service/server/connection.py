@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Stop answering: the client takes its answers slower than they are made."""
-        self._writable = False
+        self._writable, self._unsent = False, 0
         self.deadline = min(self.deadline, self._connections.now + self._connections.limits.stall)
         if self._threaded is not None:
             self._threaded.pause()
@@ -115,6 +115,8 @@ class Connection(asyncio.Protocol):
         elif self._threaded is not None:
             self.deadline = math.inf
             self._threaded.resume()
+        elif self._phase is Phase.REQUEST and not self._reading:  # a 100 was too much
+            self._read_on(further=True)
 
     # Reading.
 

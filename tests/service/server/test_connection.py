@@ -237,6 +237,52 @@ def test_a_client_that_takes_its_answer_slowly_gets_it() -> None:
             time.sleep(0.02)
 
 
+def test_a_client_that_was_slow_before_may_be_slow_again() -> None:
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return [bytes(12_000_000)]
+
+    with listening(app, request_seconds=0.3) as server, socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        slow.connect(server.address)
+        for _ in range(3):
+            slow.sendall(GET)
+            received = 0
+            while received < 12_000_000:
+                part = slow.recv(100_000)
+                assert part, f"dropped after {received:,} bytes"
+                received += len(part)
+                time.sleep(0.01)
+
+
+def test_a_body_asked_for_behind_answers_that_fill_the_buffer_is_read() -> None:
+    high_water, left = 65_536, []
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read()
+        if not body:
+            transport = next(iter(server.connections._all))._transport
+            left.append(transport.get_write_buffer_size())
+            body = bytes(high_water - left[-1] - len(head))
+        start_response("200 OK", [*headers, ("Content-Length", f"{len(body):06}")])
+        return [body]
+
+    headers = [("Server", "x"), ("Date", "x")]
+    head = "HTTP/1.1 200 OK\r\nServer: x\r\nDate: x\r\nContent-Length: 000000\r\n\r\n"
+    with listening(app, request_seconds=2) as server, server.connect() as client:
+        while not any(left):
+            client.send(GET)
+            time.sleep(0.01)
+        # Not a byte more fits, and the 100 has some.
+        client.send(POST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+        time.sleep(0.1)
+        client.send(b"hello")
+        time.sleep(0.1)
+        assert [client.answer().status for _ in left] == [200] * len(left)
+        assert client.answer().status == 100
+        assert client.answer().body == b"hello"
+
+
 def test_pipelining_without_reading_takes_no_memory() -> None:
     answered = 0
 

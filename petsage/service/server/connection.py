@@ -192,8 +192,8 @@ class Connection(asyncio.Protocol):
         self._threaded = None
         if self._transport.is_closing():
             return
-        over = (self._connections.draining or self._ended) and not self._reader.has_begun
-        if not keep_alive or over:
+        # Not where the end has come meanwhile: a client that was not told may send one more.
+        if not keep_alive or (self._ended and not self._reader.has_begun):
             self._end()
             return
         self._phase = Phase.IDLE

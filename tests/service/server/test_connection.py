@@ -434,6 +434,30 @@ def test_draining_answers_what_is_in_flight() -> None:
         assert client.answer().headers["Connection"] == "close"
 
 
+def test_an_answer_that_has_not_said_that_it_is_the_last_is_not_the_last() -> None:
+    begun, draining = threading.Event(), threading.Event()
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        begun.set()
+        draining.wait(5)
+        return echo(environ, start_response)
+
+    with (
+        listening(app, never_blocks=lambda environ: False) as server,
+        server.connect() as client,
+    ):
+        client.send(GET)
+        assert begun.wait(5)
+        server.drain(request=1, idle=0.5)
+        server.loop.call_soon_threadsafe(draining.set)
+        said = client.answer().headers["Connection"]
+        if said != "close":
+            time.sleep(0.1)
+            client.send(GET)
+            assert client.answer().headers["Connection"] == "close"
+        assert client.rest() == b""
+
+
 def test_draining_waits_for_no_client_that_takes_nothing() -> None:
     def app(environ: Any, start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [])

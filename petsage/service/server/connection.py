@@ -110,13 +110,14 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on answering."""
         self._writable = True
-        if self._phase is Phase.IDLE and not self._transport.is_closing():
-            self._await_next()
-        elif self._threaded is not None:
+        if self._threaded is not None:
             self.deadline = math.inf
             self._threaded.resume()
-        elif self._phase is Phase.REQUEST and not self._reading:  # a 100 was too much
-            self._read_on(further=True)
+        elif not self._transport.is_closing():
+            if self._phase is Phase.IDLE:
+                self._await_next()
+            elif self._phase is Phase.REQUEST:  # a 100 was too much
+                self._read_on(further=True)
 
     # Reading.
 
@@ -143,8 +144,7 @@ class Connection(asyncio.Protocol):
             return
         if self._phase is not Phase.REQUEST:
             self._phase = Phase.REQUEST
-            connections = self._connections
-            self.deadline = connections.loop.time() + connections.limits.request
+            self.deadline = self._connections.loop.time() + self._connections.limits.request
         if self._ended:
             self._refuse(self._reader.incomplete())
             return

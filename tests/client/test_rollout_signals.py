@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ from tests.client.fleets import OLD, hangs
 from tests.client.runs import COMMAND, ROOT, environment
 from tests.client.servers import Fleet, Running, serving
 from tests.running import until_gone
+
+
+@pytest.fixture(autouse=True)
+def _hearing_a_hangup() -> Iterator[None]:
+    """Under nohup, petsage would inherit that a hangup is ignored, and keep to it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def test_after_a_failed_command_ctrl_c_is_130_and_the_report_names_both(

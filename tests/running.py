@@ -147,7 +147,7 @@ def gone(pid: int) -> bool:
 
 
 def until_gone(pid: int) -> bool:
-    for _ in range(100):
+    for _ in range(200):
         if gone(pid):
             return True
         time.sleep(0.05)

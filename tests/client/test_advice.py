@@ -218,7 +218,7 @@ INTERRUPTED = {
 def test_who_interrupts_a_run_is_told_what_came_of_the_command(
     code: int, cut_short: bool, step: str
 ) -> None:
-    outcome = went(lambda _: OLD, Command(code=code))
+    outcome = went(lambda _: OLD, Command(code=code), deadline=2.5)
     assert outcome.deploy is not None
     outcome.deploy.cut_short = cut_short
     outcome.problems = [(ExitCode.INTERRUPTED, "Interrupted by SIGINT.")]
@@ -299,8 +299,8 @@ def test_a_service_that_does_not_know_its_release_is_not_waited_for() -> None:
 
 def test_an_outage_that_is_open_at_the_end_counts_for_the_gap() -> None:
     pick = then(20, OLD, DEAD)
-    assert went(pick, deadline=1.0, budget=Budget(80)).problems[1:] == []
-    outcome = went(pick, deadline=1.0, budget=Budget(80, max_gap=0.5))
+    assert went(pick, deadline=1.0, budget=Budget(90)).problems[1:] == []
+    outcome = went(pick, deadline=1.0, budget=Budget(90, max_gap=0.5))
     code, sentence = outcome.problems[1]
     assert code is ExitCode.OVER_BUDGET
     assert sentence.startswith("No ping succeeded for 0.80 s, 0.2 s after the start and none has")

@@ -48,9 +48,9 @@ class Now:
     @property
     def stranger(self) -> bool:
         """Whether something answers at the end that is not PetSage: a page, a redirect, a 429."""
-        last = self.last
-        answered = last is not None and last.failure in (Failure.NOT_PETSAGE, Failure.OTHER_STATUS)
-        return self.nobody and answered and last is not None and last.worker is None
+        if not self.nobody or self.last is None or self.last.worker is not None:
+            return False
+        return self.last.failure in (Failure.NOT_PETSAGE, Failure.OTHER_STATUS)
 
     @property
     def turns(self) -> list[str]:

@@ -162,9 +162,9 @@ class LeanFlask(Flask):
         if rule is None:
             if not self._finding_never_blocks:
                 return False
+            if path.startswith("//"):
+                return self._no_error_handler_blocks  # see LeanAdapter
             try:
-                if path.startswith("//"):
-                    raise NotFound  # see LeanAdapter
                 rule, _ = self.url_map.bind("").match(path, method, return_rule=True)
             except HTTPException:
                 return self._no_error_handler_blocks  # 404 or 405: no view is called

@@ -7,15 +7,15 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, pairwise
 from typing import Any
 
 import pytest
 
 from petsage.service.server.connections import TURNS_AT_A_TIME
-from tests.service.server.listening import echo, listening
+from tests.service.server.listening import Listening, echo, listening
 
 pytestmark = pytest.mark.alone
 
@@ -220,39 +220,43 @@ def test_a_client_that_takes_no_answer_is_dropped() -> None:
         assert len(server.connections) == 0
 
 
-def test_a_client_that_takes_its_answer_slowly_gets_it() -> None:
-    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
-        start_response("200 OK", [])
-        return [bytes(12_000_000)]
+LARGE = 12_000_000
 
-    with listening(app, request_seconds=0.8) as server, socket.socket() as slow:
+
+def large(environ: Any, start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    return [bytes(LARGE)]
+
+
+@contextmanager
+def taking_little(server: Listening) -> Iterator[socket.socket]:
+    """Connect, with little room for what has not been taken."""
+    with socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         slow.connect(server.address)
-        slow.sendall(GET)
-        received = 0
-        while received < 12_000_000:
-            part = slow.recv(1_000_000)
-            assert part, f"dropped after {received:,} bytes"
-            received += len(part)
-            time.sleep(0.02)
+        yield slow
+
+
+def take_slowly(slow: socket.socket, *, at_a_time: int, pause: float) -> None:
+    """Ask for the large answer, and take it bit by bit."""
+    slow.sendall(GET)
+    received = 0
+    while received < LARGE:
+        part = slow.recv(at_a_time)
+        assert part, f"dropped after {received:,} bytes"
+        received += len(part)
+        time.sleep(pause)
+
+
+def test_a_client_that_takes_its_answer_slowly_gets_it() -> None:
+    with listening(large, request_seconds=0.8) as server, taking_little(server) as slow:
+        take_slowly(slow, at_a_time=1_000_000, pause=0.02)
 
 
 def test_a_client_that_was_slow_before_may_be_slow_again() -> None:
-    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
-        start_response("200 OK", [])
-        return [bytes(12_000_000)]
-
-    with listening(app, request_seconds=0.3) as server, socket.socket() as slow:
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-        slow.connect(server.address)
+    with listening(large, request_seconds=0.3) as server, taking_little(server) as slow:
         for _ in range(3):
-            slow.sendall(GET)
-            received = 0
-            while received < 12_000_000:
-                part = slow.recv(100_000)
-                assert part, f"dropped after {received:,} bytes"
-                received += len(part)
-                time.sleep(0.01)
+            take_slowly(slow, at_a_time=100_000, pause=0.01)
 
 
 def test_a_body_asked_for_behind_answers_that_fill_the_buffer_is_read() -> None:

@@ -21,10 +21,14 @@ from tests.running import ROOT, environment, running_service, until_gone
 CONFIG = "python:petsage.service.server.gunicorn_conf"
 
 
-def live(port: int) -> int:
+def asked(port: int) -> tuple[int, str]:
+    """Return the status of an answer, and the worker that gave it."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/system/live", timeout=5) as answer:
-        status: int = answer.status
-        return status
+        return answer.status, answer.headers["PetSage-Worker"]
+
+
+def live(port: int) -> int:
+    return asked(port)[0]
 
 
 def await_workers(port: int, number: int) -> None:
@@ -36,8 +40,7 @@ def await_workers(port: int, number: int) -> None:
     ends = time.monotonic() + 20
     while len(seen) < number:
         assert time.monotonic() < ends, seen
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/system/live", timeout=5) as answer:
-            seen.add(answer.headers["PetSage-Worker"])
+        seen.add(asked(port)[1])
 
 
 def successor_of(master: int) -> int:

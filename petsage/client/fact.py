@@ -60,6 +60,14 @@ class Fact:
         """Whether the answer says which release it came from, be it that none is known."""
         return self.release is not None or self.commit is not None
 
+    def tells_of_release(self, *, control: bool) -> bool:
+        """Whether this tells of a release: what it answers with, or that it fails.
+
+        A `control` ping asks for a release that no service bears: its answer tells of none, unless
+        it names one.
+        """
+        return self.names_release or self.failure is not None or not control
+
     @property
     def redirect(self) -> bool:
         """Whether the answer points elsewhere."""

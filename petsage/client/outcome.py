@@ -46,11 +46,9 @@ class Outcome:
 
     def add_present(self, fact: Fact, *, control: bool) -> None:
         """Take in, by due time, what a ping tells of who answers now."""
-        if control and fact.failure is None and not fact.names_release:
-            # It was asked for another release than any: its answer tells of none.
-            return
-        right = self.row.is_right(fact, control=control)
-        self.present.add(fact, self.tally.release_of(fact), right=right)
+        if fact.tells_of_release(control=control):
+            right = self.row.is_right(fact, control=control)
+            self.present.add(fact, self.tally.release_of(fact), right=right)
 
     @property
     def now(self) -> Now:

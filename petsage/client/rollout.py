@@ -152,11 +152,9 @@ class _Watch:
         self.last = fact
         self.most_late_s = max(self.most_late_s, ended.late_s)
         tally.add(fact, control=due.control)
-        if due.control and fact.failure is None and not fact.names_release:
-            # It was asked for another release than any: its answer tells of none.
-            return
-        new = self._outcome.row.is_right(fact, control=due.control)
-        self._outcome.record.add(fact, due.at, tally.release_of(fact), new=new)
+        if fact.tells_of_release(control=due.control):
+            new = self._outcome.row.is_right(fact, control=due.control)
+            self._outcome.record.add(fact, due.at, tally.release_of(fact), new=new)
 
     def _feed(self, ended: Ended) -> None:
         """Take in by due time what depends on it: the row and the gap."""

@@ -76,7 +76,7 @@ class Tally:
         return sorted(ranked[:MOST_SHOWN], key=lambda named: named[1].first_seen)
 
     def add(self, fact: Fact, *, control: bool = False) -> None:
-        """Count one fact. A `control` ping's answer speaks for a release only where it names it."""
+        """Count one fact; `control` tells that it is of a control ping."""
         self.sent += 1
         if fact.worker is not None:
             self.workers[_filed(fact.worker, self.workers)] += 1
@@ -89,7 +89,7 @@ class Tally:
         self.ok += 1
         self.cacheable += fact.cacheable
         self.skew_s = max(self.skew_s, fact.skew_s, key=abs)
-        if fact.names_release or not control:
+        if fact.tells_of_release(control=control):
             self._count_release(fact)
 
     def release_of(self, fact: Fact) -> str:

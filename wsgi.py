@@ -1,8 +1,8 @@
-"""The doorstep of any WSGI server: the app, with settings from the environment."""
+"""The app for any WSGI server, with settings from the environment."""
 
 import os
 
 from petsage import create_app
-from petsage.service.doorstep import settings_or_exit
+from petsage.service.settings import load_settings
 
-app = create_app(settings_or_exit(os.environ))
+app = create_app(load_settings(os.environ))

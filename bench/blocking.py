@@ -5,9 +5,9 @@ import threading
 import time
 
 from petsage import create_app
-from petsage.service.doorstep import settings_or_exit
+from petsage.service.settings import load_settings
 
-app = create_app(settings_or_exit(os.environ))
+app = create_app(load_settings(os.environ))
 app.extensions["petsage"].readiness.add("hung", threading.Event().wait, timeout=1)
 
 

@@ -48,7 +48,7 @@ ASGI = Contender(
     loud="--access-logfile -",
 )
 FLASK = Contender("a bare Flask view", f"{CONFIG} bench.peers.flask_view:app")
-LEAN = Contender("a bare view behind the same shortcuts", f"{CONFIG} bench.peers.lean_view:app")
+FAST = Contender("a bare view behind the same shortcuts", f"{CONFIG} bench.peers.fast_view:app")
 STRICT = Contender("the same work without Flask", f"{CONFIG} bench.peers.without_flask:app")
 WSGI = Contender("a bare WSGI callable", f"{CONFIG} bench.peers.wsgi_callable:app")
 ALL = (OURS, UVICORN, ASGI, FLASK, WSGI)

@@ -10,10 +10,9 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from bench.traffic import PING
-from petsage.service import logs
-from petsage.service.log_stream import LogStream
-from petsage.service.release import Release
-from petsage.service.settings import Settings
+from petsage.service import json_logs
+from petsage.service.json_logs import LogStream
+from petsage.service.settings import Release, Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -61,4 +60,4 @@ def log_to_nowhere(level: str) -> Callable[[], object]:
     """Return what sends the log of this process to nowhere, at a level."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     settings = Settings(release=Release("v43"), log_level=level)
-    return lambda: logs.install(settings, LogStream(nowhere))
+    return lambda: json_logs.install(settings, LogStream(nowhere))

@@ -9,7 +9,7 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from bench.contenders import ALL, ASGI, LEAN, OURS, STRICT, UVICORN, WSGI, Contender, running
+from bench.contenders import ALL, ASGI, FAST, OURS, STRICT, UVICORN, WSGI, Contender, running
 from bench.figures import Figure, milliseconds
 from bench.load import Load, load
 from bench.rounds import in_turns, ratio
@@ -45,7 +45,7 @@ def throughput(rounds: int) -> list[Figure]:
     """Return requests a second against every peer, with the request log off and on."""
     figures = []
     for logs, contenders, goals in (
-        (False, (*ALL, LEAN, STRICT), {UVICORN.name: 1.0, ASGI.name: 1.0, WSGI.name: 0.5}),
+        (False, (*ALL, FAST, STRICT), {UVICORN.name: 1.0, ASGI.name: 1.0, WSGI.name: 0.5}),
         (True, ALL, {UVICORN.name: 1.2, ASGI.name: 1.2}),
     ):
         with ExitStack() as stack:
@@ -59,7 +59,7 @@ def throughput(rounds: int) -> list[Figure]:
             )
         pairs = [(OURS.name, peer.name) for peer in contenders if peer is not OURS]
         # What is left of the limit with Flask alone, and with all but Flask.
-        pairs += [(part.name, WSGI.name) for part in (LEAN, STRICT) if part in contenders]
+        pairs += [(part.name, WSGI.name) for part in (FAST, STRICT) if part in contenders]
         for name, peer in pairs:
             ours, theirs = seen[name], seen[peer]
             times = ratio(_rates(ours), _rates(theirs))

@@ -10,32 +10,25 @@ import sys
 from typing import Any
 
 from flask import Flask
-from webargs.flaskparser import FlaskParser
 from werkzeug.wrappers import Response
 
 from bench.in_process import log_to_nowhere, microseconds_of
-from petsage.service import clock, lean, messages
+from petsage.service import fast_path, json_logs, routes
 
 # What is set to what, for a service without the shortcut.
 SHORTCUTS: dict[str, list[tuple[Any, str, Any]]] = {
-    "an answer is JSON already, no schema dumps it": [(messages, "as_json", lambda value: value)],
-    "an answer is sent as it is": [(messages.LeanResponse, "__call__", Response.__call__)],
-    "a body is parsed without detours": [(messages.LeanParser, "use_args", FlaskParser.use_args)],
-    "a path is found by one look-up": [
-        (lean.LeanFlask, "create_url_adapter", Flask.create_url_adapter)
+    "a response is JSON already, no schema dumps it": [
+        (routes, "json_response", lambda value: value)
     ],
-    "a request is taken apart when it is asked for a part": [
-        (lean.LeanFlask, "request_class", Flask.request_class)
+    "a path is found by one look-up, its view called without a search for hooks": [
+        (fast_path.FastFlask, "_inline_rule", lambda _app, _environ: None)
     ],
-    "no teardown where nothing is torn down": [
-        (lean.LeanFlask, name, getattr(Flask, name))
-        for name in ("do_teardown_request", "do_teardown_appcontext")
-    ],
+    "a response is sent as it is": [(fast_path.CompleteResponse, "__call__", Response.__call__)],
     "a flag tells whether a function is a coroutine": [
-        (lean.LeanFlask, "ensure_sync", Flask.ensure_sync)
+        (fast_path.FastFlask, "ensure_sync", Flask.ensure_sync)
     ],
     "the text of a second is made once in it": [
-        (clock, "_to_the_second", clock._to_the_second.__wrapped__)
+        (json_logs, "_to_the_second", json_logs._to_the_second.__wrapped__)
     ],
     "a log record without threads and processes": [
         (logging, name, True)
@@ -52,7 +45,7 @@ def main() -> None:
         setattr(owner, name, value)
     from wsgi import app
 
-    for owner, name, value in missing:  # the doorstep may have set it
+    for owner, name, value in missing:  # load_settings may have set it
         setattr(owner, name, value)
     log_to_nowhere("INFO")()
     print(min(microseconds_of(app) for _ in range(ROUNDS)))

@@ -28,6 +28,6 @@ def log_request(response: Response) -> Response:
 
 
 # Called on the event loop, as the service is.
-app.never_blocks = lambda _environ: True  # type: ignore[attr-defined]
+app.runs_inline = lambda _environ: True  # type: ignore[attr-defined]
 if start_request_log():
     app.after_request(log_request)

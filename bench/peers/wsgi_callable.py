@@ -37,4 +37,4 @@ def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable
 
 
 # Called on the event loop, as the service is.
-app.never_blocks = lambda _environ: True  # type: ignore[attr-defined]
+app.runs_inline = lambda _environ: True  # type: ignore[attr-defined]

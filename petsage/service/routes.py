@@ -1,40 +1,25 @@
-"""The JSON routes. A view is three beats: schema in, one call to the domain, value out."""
+"""The JSON routes: what each takes, does and returns. A docstring is the OpenAPI summary."""
 
+import logging
+from dataclasses import asdict
+from itertools import islice
 from time import time
 from typing import Any
 
 from flask import Response
 from marshmallow import RAISE
 
-from petsage.contract import (
-    API_HEALTH_PATH,
-    BACKEND_SMOKE_TEST_PATH,
-    LIVE_PATH,
-    LOGGING_SMOKE_TEST_PATH,
-    READY_PATH,
-    SMOKE_TEST_PATH,
-    SMOKE_TEST_V1_PATH,
-    SYSTEM_HEALTH_PATH,
-    VERSION_PATH,
-)
-from petsage.service import diagnostics
-from petsage.service.lean import never_blocks
-from petsage.service.messages import as_json
+from petsage import __version__, contract
+from petsage.service import schemas
+from petsage.service.blueprint import StrictBlueprint, reject_query
+from petsage.service.fast_path import json_response
+from petsage.service.json_logs import Receipt, rfc3339
+from petsage.service.problems import MAX_NAMES, Problem
+from petsage.service.process import started_at, worker_id
 from petsage.service.readiness import Readiness
-from petsage.service.schemas import (
-    ApiHealthOut,
-    BackendSmokeTestOut,
-    LiveOut,
-    LoggingSmokeTestOut,
-    ReadyIn,
-    ReadyOut,
-    SmokeTestIn,
-    SmokeTestOut,
-    SystemHealthOut,
-    VersionOut,
-)
 from petsage.service.settings import Settings
-from petsage.service.strict_blueprint import StrictBlueprint, without_query
+
+log = logging.getLogger(__name__)
 
 # The tag of these routes in the OpenAPI document.
 TAG = "System Health"
@@ -44,75 +29,131 @@ smoke_test_blueprint = StrictBlueprint(
     "smoke_test",
     __name__,
     tag=TAG,
-    description="Does the service answer, is it ready, and which release of it is this?",
+    description="Does the service respond, is it ready, and which release of it is this?",
 )
 
 
-@smoke_test_blueprint.route(SMOKE_TEST_V1_PATH, methods=["POST"], endpoint="smoke_test_v1")
-@smoke_test_blueprint.route(SMOKE_TEST_PATH, methods=["POST"])
-@never_blocks
-@smoke_test_blueprint.arguments(SmokeTestIn())
-@smoke_test_blueprint.response(200, SmokeTestOut())
-@without_query
+def _echo(body: dict[str, str]) -> Response:
+    reject_query()
+    return json_response(
+        {
+            "status": contract.STATUS_OK,
+            "message": contract.SMOKE_TEST_MESSAGE,
+            "pong": body["ping"],
+            "timestamp": rfc3339(time()),
+        }
+    )
+
+
+@smoke_test_blueprint.route(contract.SMOKE_TEST_PATH, methods=["POST"])
+@smoke_test_blueprint.arguments(schemas.SmokeTestIn())
+@smoke_test_blueprint.response(200, schemas.SmokeTestOut())
 def smoke_test(body: dict[str, str]) -> Response:
-    """Echo a ping, strictly validated."""
-    return as_json(diagnostics.smoke_test(body["ping"], time()))
+    """Echo a ping, strictly validated: the smoke test to use after a deploy."""
+    return _echo(body)
 
 
-@smoke_test_blueprint.route(BACKEND_SMOKE_TEST_PATH)
-@never_blocks
-@smoke_test_blueprint.response(200, BackendSmokeTestOut())
+@smoke_test_blueprint.route(contract.SMOKE_TEST_V1_PATH, methods=["POST"])
+@smoke_test_blueprint.arguments(schemas.SmokeTestIn())
+@smoke_test_blueprint.response(200, schemas.SmokeTestOut())
+def smoke_test_v1(body: dict[str, str]) -> Response:
+    """Echo a ping: the same, for proxies that forward `/api/v1` alone."""
+    return _echo(body)
+
+
+@smoke_test_blueprint.route(contract.BACKEND_SMOKE_TEST_PATH)
+@smoke_test_blueprint.response(200, schemas.BackendSmokeTestOut())
 def backend_smoke_test() -> Response:
-    """Tell that the backend is operational."""
-    return as_json(diagnostics.backend_smoke_test(time()))
+    """Say that the backend responds: a smoke test where only GET is possible."""
+    return json_response(
+        {
+            "status": contract.STATUS_OK,
+            "message": contract.BACKEND_SMOKE_TEST_MESSAGE,
+            "feature": contract.BACKEND_SMOKE_TEST_FEATURE,
+            "timestamp": rfc3339(time()),
+        }
+    )
 
 
 def system_blueprint(settings: Settings, readiness: Readiness) -> StrictBlueprint:
     """Return the routes that tell how this service is, and which release of it."""
     system = StrictBlueprint("system", __name__, tag=TAG)
 
-    @system.route(LOGGING_SMOKE_TEST_PATH)
-    @never_blocks
-    @system.response(200, LoggingSmokeTestOut())
+    @system.route(contract.LOGGING_SMOKE_TEST_PATH)
+    @system.response(200, schemas.LoggingSmokeTestOut())
     @system.alt_response(503, response="logging-broken")
     def logging_smoke_test() -> Response:
-        """Write a log record, and tell whether it was written."""
-        return as_json(diagnostics.logging_smoke_test())
+        """Write a log record: 200 only if it was written."""
+        receipt = Receipt()
+        log.info(contract.LOGGING_SMOKE_TEST_RECORD, extra={"receipt": receipt})
+        if not receipt.written:
+            raise Problem("logging-broken")
+        return _ok(contract.LOGGING_SMOKE_TEST_MESSAGE)
 
-    @system.route(API_HEALTH_PATH)
-    @never_blocks
-    @system.response(200, ApiHealthOut())
+    @system.route(contract.API_HEALTH_PATH)
+    @system.response(200, schemas.ApiHealthOut())
     def api_health() -> Response:
-        """Tell that the API answers."""
-        return as_json(diagnostics.API_HEALTH)
+        """Say that the API responds: `/system/live` under `/api/v1`, with a message."""
+        return _ok(contract.API_HEALTH_MESSAGE)
 
-    @system.route(SYSTEM_HEALTH_PATH)
-    @never_blocks
-    @system.response(200, SystemHealthOut())
+    @system.route(contract.SYSTEM_HEALTH_PATH)
+    @system.response(200, schemas.SystemHealthOut())
     def system_health() -> Response:
-        """Tell that the system answers."""
-        return as_json(diagnostics.SYSTEM_HEALTH)
+        """Say that the system responds: `/system/live`, with a message."""
+        return _ok(contract.SYSTEM_HEALTH_MESSAGE)
 
-    @system.route(LIVE_PATH)
-    @never_blocks
-    @system.response(200, LiveOut())
+    @system.route(contract.LIVE_PATH)
+    @system.response(200, schemas.LiveOut())
     def live() -> Response:
-        """Tell that this process answers; it looks at nothing else."""
-        return as_json(diagnostics.LIVE)
+        """Say that this process responds; checks nothing else: for liveness probes."""
+        return json_response({"status": contract.STATUS_OK})
 
-    @system.route(READY_PATH)
-    @system.arguments(ReadyIn(), location="query", unknown=RAISE)
-    @system.response(200, ReadyOut())
+    @system.route(contract.READY_PATH)
+    @system.arguments(schemas.ReadyIn(), location="query", unknown=RAISE)
+    @system.response(200, schemas.ReadyOut())
     @system.alt_response(503, response="not-ready")
     def ready(query: dict[str, Any]) -> Response:
-        """Run the readiness checks side by side."""
-        return as_json(diagnostics.ready(readiness, query["excluded"]))
+        """Run the readiness checks: for readiness probes and load balancers."""
+        names = readiness.names()
+        if not set(query["excluded"]) <= set(names):
+            more = f", and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+            raise Problem(
+                "validation-error",
+                f"These checks can be excluded: {', '.join(names[:MAX_NAMES])}{more}.",
+                errors={"query": {"exclude": ["Unknown check."]}},
+            )
+        results = readiness.results(query["excluded"])
+        checks = {name: asdict(result) for name, result in results.items()}
+        failed = {name: check for name, check in checks.items() if check["status"] != "ok"}
+        if failed:
+            raise Problem("not-ready", checks=dict(islice((failed | checks).items(), MAX_NAMES)))
+        return json_response({"status": contract.STATUS_OK, "checks": checks})
 
-    @system.route(VERSION_PATH)
-    @never_blocks
-    @system.response(200, VersionOut())
+    @system.route(contract.VERSION_PATH)
+    @system.response(200, schemas.VersionOut())
     def version() -> Response:
-        """Tell which release answers, and which process of it."""
-        return as_json(diagnostics.version(settings))
+        """Say which release responds, and which process of it."""
+        return json_response(_version(settings))
 
     return system
+
+
+def _ok(message: str) -> Response:
+    return json_response({"status": contract.STATUS_OK, "message": message})
+
+
+def _version(settings: Settings) -> dict[str, object]:
+    release = settings.release
+    disclosed = {
+        "release": release.name,
+        "commit": release.commit,
+        "source": {"release": release.name_source, "commit": release.commit_source},
+        "instance": settings.instance,
+    }
+    return {
+        "name": "petsage",
+        "version": __version__,
+        **(disclosed if settings.disclose_release else dict.fromkeys(disclosed)),
+        "worker": worker_id(),
+        "started_at": rfc3339(started_at()),
+    }

@@ -42,7 +42,7 @@ def _status() -> fields.String:
     return _constant(STATUS_OK, "All is well.")
 
 
-def _timestamp(description: str = "When this was answered: RFC 3339, UTC.") -> fields.String:
+def _timestamp(description: str = "When this was sent: RFC 3339, UTC.") -> fields.String:
     return fields.String(
         required=True,
         metadata={
@@ -78,7 +78,7 @@ class BackendSmokeTestOut(Schema):
 
     status = _status()
     message = _message(BACKEND_SMOKE_TEST_MESSAGE)
-    feature = _constant(BACKEND_SMOKE_TEST_FEATURE, "Which feature answered.")
+    feature = _constant(BACKEND_SMOKE_TEST_FEATURE, "Which feature responded.")
     timestamp = _timestamp()
 
 
@@ -90,21 +90,21 @@ class LoggingSmokeTestOut(Schema):
 
 
 class ApiHealthOut(Schema):
-    """The API answers."""
+    """The API responds."""
 
     status = _status()
     message = _message(API_HEALTH_MESSAGE)
 
 
 class SystemHealthOut(Schema):
-    """The system answers."""
+    """The system responds."""
 
     status = _status()
     message = _message(SYSTEM_HEALTH_MESSAGE)
 
 
 class LiveOut(Schema):
-    """The process answers."""
+    """The process responds."""
 
     status = _status()
 
@@ -158,18 +158,18 @@ class ReadyOut(Schema):
 
 
 class VersionSourceOut(Schema):
-    """Which environment variables told the release and the commit."""
+    """Which environment variables named the release and the commit."""
 
     release = _text("PETSAGE_RELEASE", "The variable, or null.", nullable=True)
     commit = _text("PETSAGE_COMMIT", "The variable, or null.", nullable=True)
 
 
 class VersionOut(Schema):
-    """Which release answers. What is not disclosed, or not known, is null."""
+    """Which release responds. What is not disclosed, or not known, is null."""
 
     name = _constant("petsage", "The name of the service.")
     version = _text(__version__, "The version of the petsage package.")
-    release = _text("v43", "The release that answers.", nullable=True)
+    release = _text("v43", "The release that responds.", nullable=True)
     commit = _text(
         "8c5a1f0e2d3b4c5d6e7f8091a2b3c4d5e6f70819", "The commit of the release.", nullable=True
     )
@@ -177,10 +177,10 @@ class VersionOut(Schema):
         VersionSourceOut,
         required=True,
         allow_none=True,
-        metadata={"description": "Which variables told."},
+        metadata={"description": "Which variables named them."},
     )
-    instance = _text("web.1", "Which instance answers.", nullable=True)
-    worker = _text("9f86d081884c", "Which worker process answers; random.")
+    instance = _text("web.1", "Which instance responds.", nullable=True)
+    worker = _text("9f86d081884c", "Which worker process responds; random.")
     started_at = _timestamp("When the worker began.")
 
 

@@ -1,20 +1,33 @@
-"""The settings as one value, read from a mapping; every fault is found before any is reported."""
+"""The settings as one value, read from a mapping; all errors are found before any is reported."""
 
+import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
 from petsage.contract import DEFAULT_MAX_BODY_BYTES, DEFAULT_PORT, UNKNOWN_RELEASE
-from petsage.service.release import (
-    COMMIT_VARIABLES,
-    INSTANCE_VARIABLES,
-    RELEASE_VARIABLES,
-    Release,
-    fault_of_name,
-    first_told,
+from petsage.service import json_logs
+
+log = logging.getLogger(__name__)
+
+# The first variable that is not blank counts: PetSage's own, then those of platforms.
+RELEASE_VARIABLES = (
+    "PETSAGE_RELEASE",
+    "HEROKU_RELEASE_VERSION",
+    "KAMAL_VERSION",
+    "RENDER_GIT_COMMIT",
 )
+COMMIT_VARIABLES = (
+    "PETSAGE_COMMIT",
+    "HEROKU_BUILD_COMMIT",
+    "HEROKU_SLUG_COMMIT",
+    "RENDER_GIT_COMMIT",
+    "SOURCE_VERSION",
+)
+INSTANCE_VARIABLES = ("PETSAGE_INSTANCE", "DYNO")
+MAX_NAME_CHARACTERS = 200
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 BOOLEANS = {"true": True, "1": True, "yes": True, "on": True} | {
@@ -26,26 +39,54 @@ BOOLEANS = {"true": True, "1": True, "yes": True, "on": True} | {
 # A body is held in memory while it is looked at.
 LARGEST_MAX_BODY_BYTES = 100 * 1024 * 1024
 MOST_PROXIES = 100
-# gunicorn takes 0, and then answers nobody.
+# gunicorn accepts 0, and then serves nobody.
 MOST_WORKERS = 1_000
 
 
 class SettingsError(ValueError):
-    """Something is wrong with the settings; `faults` has one sentence for each fault."""
+    """Something is wrong with the settings; `errors` has one sentence for each of them."""
 
-    def __init__(self, faults: list[str]) -> None:
-        self.faults = faults
-        super().__init__(" ".join(faults))
+    def __init__(self, errors: list[str]) -> None:
+        self.errors = errors
+        super().__init__(" ".join(errors))
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release and its commit, each with the environment variable that named it."""
+
+    name: str | None = None
+    commit: str | None = None
+    name_source: str | None = None
+    commit_source: str | None = None
+
+
+def _first_set(environ: Mapping[str, str], variables: Iterable[str]) -> tuple[str, str] | None:
+    """Return (value, variable) of the first variable with more than blanks in it."""
+    for variable in variables:
+        value = environ.get(variable, "").strip()
+        if value:
+            return value, variable
+    return None
+
+
+def _error_of_name(value: str) -> str | None:
+    """Return why `value` can't stand in a header and be expected by a caller, or None."""
+    if len(value) > MAX_NAME_CHARACTERS:
+        return f"must have at most {MAX_NAME_CHARACTERS} characters; it has {len(value)}"
+    if "," in value or not all("!" <= character <= "~" for character in value):
+        return "must be visible ASCII characters without a comma or a blank"
+    return None
 
 
 def _host_name() -> str:
     name = socket.gethostname()
-    return name if name and fault_of_name(name) is None else UNKNOWN_RELEASE
+    return name if name and _error_of_name(name) is None else UNKNOWN_RELEASE
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What an operator can set. The defaults make a service that runs as it is.
+    """What an operator can set. The deerrors make a service that runs as it is.
 
     Attributes:
         port: the TCP port to listen on, where a server asks these settings for one.
@@ -57,7 +98,7 @@ class Settings:
         release: the release and its commit (`PETSAGE_RELEASE`, `PETSAGE_COMMIT`, or the
             platform's own variables).
         instance: the name of this instance (`PETSAGE_INSTANCE`, `DYNO`, or the host name).
-        disclose_release: whether answers may name the release, the commit and the instance.
+        disclose_release: whether responses may name the release, the commit and the instance.
         max_body_bytes: the largest request body that is accepted, in bytes.
         log_level: the least level that is logged.
         log_probes: whether successful probes get a request line.
@@ -90,10 +131,10 @@ class Settings:
         """Read the settings from environment variables.
 
         Raises:
-            SettingsError: with every fault that was found.
+            SettingsError: with every error that was found.
 
         """
-        faults: list[str] = []
+        errors: list[str] = []
         given: dict[str, Any] = {}
 
         for setting, (variable, read) in _VARIABLES.items():
@@ -102,20 +143,20 @@ class Settings:
                 try:
                     given[setting] = read(text)
                 except ValueError as error:
-                    faults.append(f"{variable} {error}.")
+                    errors.append(f"{variable} {error}.")
 
         names: dict[str, tuple[str, str] | None] = {
-            "release": first_told(environ, RELEASE_VARIABLES),
-            "commit": first_told(environ, COMMIT_VARIABLES),
-            "instance": first_told(environ, INSTANCE_VARIABLES),
+            "release": _first_set(environ, RELEASE_VARIABLES),
+            "commit": _first_set(environ, COMMIT_VARIABLES),
+            "instance": _first_set(environ, INSTANCE_VARIABLES),
         }
-        # One variable may tell both the release and the commit: its fault is reported once.
-        for value, variable in sorted({told for told in names.values() if told}):
-            if fault := fault_of_name(value):
-                faults.append(f"{variable} {fault}.")
+        # One variable may name both the release and the commit: its error is reported once.
+        for value, variable in sorted({found for found in names.values() if found}):
+            if error := _error_of_name(value):
+                errors.append(f"{variable} {error}.")
 
-        if faults:
-            raise SettingsError(faults)
+        if errors:
+            raise SettingsError(errors)
         if names["instance"]:
             given["instance"] = names["instance"][0]
         release, release_source = names["release"] or (None, None)
@@ -175,3 +216,23 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "log_probes": ("PETSAGE_LOG_PROBES", _boolean),
     "trusted_proxies": ("PETSAGE_TRUSTED_PROXIES", _whole_number(0, MOST_PROXIES)),
 }
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Return the settings, with the log of this process set up for them.
+
+    Where they have errors, all of them stand in one log line, and the process exits with 1.
+    """
+    try:
+        settings = Settings.from_environ(environ)
+    except SettingsError as error:
+        json_logs.install(Settings())
+        log.critical(
+            "PetSage can't start. Fix the environment, then start it again. %s",
+            error,
+            extra={"fields": {"errors": error.errors}},
+        )
+        raise SystemExit(1) from None
+    json_logs.install(settings)
+    json_logs.log_all_else()
+    return settings

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from petsage.service.envelope import REQUEST_ID_KEY, request_id_of, trace_id_of
-from petsage.service.logs import RequestContext, current_request
-from petsage.service.problems import DETAILS
+from petsage.service.middleware import REQUEST_ID_KEY, request_id_of, trace_id_of
+from petsage.service.json_logs import RequestContext, current_request
+from petsage.contract import PROBLEMS
 from petsage.service.server.answer import Answer
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _problem_of(fault: BaseException, service: Service, environ: Environ) -> WSG
     token = current_request.set(RequestContext(request_id, trace_id_of(environ)))
     log.error("The app failed.", exc_info=fault)
     current_request.reset(token)
-    return service.problem("internal-error", DETAILS["internal-error"])
+    return service.problem("internal-error", PROBLEMS["internal-error"].detail)
 
 
 class ThreadedAnswer:

@@ -11,7 +11,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from petsage.service.problems import DETAILS
+from petsage.contract import PROBLEMS
 from petsage.service.server.answering import ThreadedAnswer, answer_at_once, answer_refusal
 from petsage.service.server.head import RefusedError
 from petsage.service.server.request_reader import RequestReader
@@ -228,7 +228,7 @@ class Connection(asyncio.Protocol):
         elif unsent or self._phase is Phase.LINGER or self._transport.is_closing():
             self._transport.abort()
         elif self._phase is Phase.REQUEST:
-            self._refuse(self._reader.refusal("request-timeout", DETAILS["request-timeout"]))
+            self._refuse(self._reader.refusal("request-timeout", PROBLEMS["request-timeout"].detail))
         else:
             self._transport.close()
 

@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from petsage.service.doorstep import settings_or_exit
+from petsage.service.settings import load_settings
 from petsage.service.server.addresses import require_free
 from petsage.service.server.gunicorn_logger import GunicornLogger
 from petsage.service.server.worker import PetSageWorker
 
-_settings = settings_or_exit(os.environ)
+_settings = load_settings(os.environ)
 
 bind = _settings.address
 workers = _settings.workers

@@ -19,7 +19,7 @@ from gunicorn_h1c import (
     parse_request_fast,
 )
 
-from petsage.service.problems import DETAILS
+from petsage.contract import PROBLEMS
 
 Environ = dict[str, Any]
 
@@ -165,8 +165,8 @@ class HeadReader:
         return RefusedError("bad-request", "This is no valid HTTP/1.1 request.")
 
 
-_TOO_LONG_LINE = DETAILS["uri-too-long"]
-_TOO_LARGE_HEADERS = DETAILS["headers-too-large"]
+_TOO_LONG_LINE = PROBLEMS["uri-too-long"].detail
+_TOO_LARGE_HEADERS = PROBLEMS["headers-too-large"].detail
 
 
 def _add_target(environ: Environ, target: bytes) -> None:

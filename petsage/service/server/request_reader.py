@@ -9,7 +9,7 @@ import re
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from petsage.service.problems import DETAILS
+from petsage.contract import PROBLEMS
 from petsage.service.server.body import BrokenBodyError, ChunkedBody, MeasuredBody, UnreceivedBody
 from petsage.service.server.head import RefusedError
 
@@ -98,7 +98,7 @@ class RequestReader:
         """Return the refusal of a request whose rest will never come."""
         if self._request is None:
             return self.refusal("bad-request", "The request ends within its head.")
-        return self.refusal("incomplete-body", DETAILS["incomplete-body"])
+        return self.refusal("incomplete-body", PROBLEMS["incomplete-body"].detail)
 
     def _begin_body(
         self, request: Request, body: MeasuredBody | ChunkedBody, beginning: bytes

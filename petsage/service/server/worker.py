@@ -19,7 +19,7 @@ import uvloop
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from petsage.service.envelope import Envelope
+from petsage.service.middleware import Middleware
 from petsage.service.server.backlog import (
     accept_new_connections,
     has_successor,
@@ -187,8 +187,8 @@ class PetSageWorker(Worker):  # type: ignore[misc]
     def _service(self, listener: socket.socket, threads: Threads) -> Service:
         return Service(
             app=self.wsgi,
-            never_blocks=getattr(self.wsgi, "never_blocks", _always_false),
-            problem=Envelope(self.settings).problem,
+            never_blocks=getattr(self.wsgi, "runs_inline", _always_false),
+            problem=Middleware(self.settings).problem,
             base_environ=base_environ(listener),
             heads=HeadReader(
                 request_line=self.cfg.limit_request_line,

@@ -1,25 +1,22 @@
 """A flask-smorest blueprint that is strict about what it is sent, on whichever Api it stands."""
 
 import re
-from collections.abc import Callable, Mapping
-from functools import wraps
 from io import BytesIO
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from flask import Request, request
+from flask.blueprints import BlueprintSetupState
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError
+from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
-from werkzeug.wsgi import get_content_length
 
 from petsage.contract import JSON_MEDIA_TYPE
 from petsage.service import strict_json
-from petsage.service.errors import answer_http_exception, answer_problem
-from petsage.service.lean import never_blocks as never_blocks  # one import brings both
-from petsage.service.messages import LeanParser
-from petsage.service.problems import Problem, bounded
-
-View = TypeVar("View", bound=Callable[..., Any])
+from petsage.service.error_handlers import respond_http_exception, respond_problem
+from petsage.service.expect_release import require_release
+from petsage.service.fast_path import FastFlask
+from petsage.service.problems import MAX_NAMES, Problem, bounded
 
 # RFC 9110, sections 5.6.6 and 8.3.1. Not werkzeug's reader: it leaves out what it can't read.
 # Each blank can be matched in one way only, so that none of it is slow; possessive groups would
@@ -32,13 +29,13 @@ _EACH_PARAMETER = re.compile(_PARAMETER)
 _JSON = re.compile(rf"{JSON_MEDIA_TYPE}(?:[ \t]*;(?:[ \t]*{_PARAMETER})?)*[ \t]*", re.IGNORECASE)
 
 
-class StrictParser(LeanParser):
+class StrictParser(FlaskParser):
     """Reads JSON bodies strictly, and says what is wrong in the one shape of errors."""
 
     def load_json(self, req: Request, schema: Any) -> Any:
         """Return the body's value; its size, its media type and its text are looked at in turn."""
         del schema
-        body = _whole_body(req)
+        body = _body(req)
         _require_plain_json(req)
         return strict_json.loads(body)
 
@@ -47,55 +44,44 @@ class StrictParser(LeanParser):
     ) -> NoReturn:
         """Turn marshmallow's errors into a problem."""
         del req
-        # marshmallow's frame holds the error, and the error's traceback that frame: a circle which
+        # marshmallow's frame holds the error, and the error's traceback that frame: a cycle which
         # only the garbage collector would find. It made a 422 slower by a tenth.
         error.__traceback__ = None
-        errors = {
-            location: _in_order(fields, error.data, schema)
-            for location, fields in error.messages_dict.items()
-        }
-        raise Problem("validation-error", errors=bounded(errors)) from None
+        errors: dict[str, Any] = error.messages_dict
+        detail = None
+        if "json" in errors:
+            if not isinstance(error.data, dict) and not schema.many:
+                detail = "Send a JSON object."
+            errors["json"] = _in_order(errors["json"], error.data, schema)
+        raise Problem("validation-error", detail, errors=bounded(errors)) from None
 
 
-def _in_order(fields: Any, data: Any, schema: Schema) -> Any:
+def _in_order(messages: Any, data: Any, schema: Schema) -> Any:
     """Put the members that the schema knows first, then the others as they came.
 
     marshmallow finds unknown members in the order of a set, which each process has of its own.
     """
-    if type(fields) is not dict or len(fields) < 2 or not isinstance(data, (dict, Mapping)):
-        return fields
-    places = {name: place for place, name in enumerate(data)}
-    places |= {field.data_key or name: -1 for name, field in schema.load_fields.items()}
-    return dict(sorted(fields.items(), key=lambda item: places.get(item[0], -1)))
+    if not isinstance(messages, dict) or len(messages) < 2 or not isinstance(data, dict):
+        return messages
+    known = (field.data_key or name for name, field in schema.load_fields.items())
+    return {name: messages[name] for name in dict.fromkeys((*known, *data)) if name in messages}
 
 
-def _whole_body(req: Request) -> bytes:
+def _body(req: Request) -> bytes:
+    source = req.environ["wsgi.input"]
+    # A server that has received the body hands it over in memory: it is copied no further, and
+    # whoever reads it later finds it there. Not where a hook has begun to read it.
+    received = type(source) is BytesIO and "wsgi.input_terminated" in req.environ
     try:
-        return _read_body(req)
-    except HTTPException:
+        body = source.getvalue() if received and "stream" not in vars(req) else req.get_data()
+    except HTTPException:  # 413 or 400
         raise
     except Exception:
         # What other servers make of a broken chunk, or of a client that is gone; each in its way.
         raise ClientDisconnected from None
-
-
-def _read_body(req: Request) -> bytes:
-    limit = req.max_content_length
-    if limit is None or "wsgi.input_terminated" not in req.environ or "stream" in vars(req):
-        # A hook may have read it already. It raises 413 and 400 by itself.
-        return req.get_data()
-    # The server ends the stream where the body ends: it can be read without werkzeug's guards.
-    length = get_content_length(req.environ)
-    if length is not None and length > limit:
+    if received and (limit := req.max_content_length) is not None and len(body) > limit:
         raise RequestEntityTooLarge
-    body: bytes = req.environ["wsgi.input"].read(limit + 1)
-    if len(body) > limit:
-        raise RequestEntityTooLarge
-    if length is not None and len(body) < length:
-        raise ClientDisconnected
-    # Who reads it after this finds it whole, as with `get_data`.
-    req.environ["wsgi.input"] = BytesIO(body)
-    return body
+    return body  # type: ignore[no-any-return]
 
 
 def _require_plain_json(req: Request) -> None:
@@ -120,9 +106,10 @@ class StrictBlueprint(Blueprint):
         """Make a blueprint whose routes stand under `tag` in the OpenAPI document."""
         super().__init__(name, import_name, description=description)
         self.tag = tag
-        self.register_error_handler(Problem, answer_problem)
+        self.register_error_handler(Problem, respond_problem)
         for unread in (RequestEntityTooLarge, ClientDisconnected):
-            self.register_error_handler(unread, answer_http_exception)
+            self.register_error_handler(unread, respond_http_exception)
+        self.record(_expect_no_release)
 
     def add_url_rule(self, rule: str, *args: Any, **kwargs: Any) -> None:
         """Register a route under the blueprint's tag."""
@@ -131,19 +118,20 @@ class StrictBlueprint(Blueprint):
         super().add_url_rule(rule, *args, tags=tags, **kwargs)
 
 
-def without_query(view: View) -> View:
-    """Make a view refuse every query parameter."""
+def _expect_no_release(state: BlueprintSetupState) -> None:
+    """Have an app that knows no release reject every `Expect-Release` on these routes."""
+    if not isinstance(state.app, FastFlask):
+        hooks = state.app.before_request_funcs.setdefault(state.name, [])
+        hooks.append(lambda: require_release(None, request.environ))
 
-    @wraps(view)
-    def strict(*args: Any, **kwargs: Any) -> Any:
-        # The environ first: it alone is looked at for a request without a query.
-        if request.environ.get("QUERY_STRING") and request.args:
-            unknown = {"query": {name: ["Unknown field."] for name in request.args}}
-            raise Problem(
-                "validation-error",
-                "This route takes no query parameters.",
-                errors=bounded(unknown),
-            )
-        return view(*args, **kwargs)
 
-    return strict  # type: ignore[return-value]
+def reject_query() -> None:
+    """Raise a problem if the request has a query parameter."""
+    # The environ first: it alone is looked at for a request without a query.
+    if request.environ.get("QUERY_STRING") and request.args:
+        unknown = {name: ["Unknown field."] for name in list(request.args)[:MAX_NAMES]}
+        raise Problem(
+            "validation-error",
+            "This route takes no query parameters.",
+            errors=bounded({"query": unknown}),
+        )

@@ -8,16 +8,14 @@ from datetime import UTC, datetime
 
 from flask import Response, request
 
-from petsage.service.lean import LeanFlask, never_blocks
-from petsage.service.messages import as_json
+from petsage.service.fast_path import FastFlask, json_response
 
-app = LeanFlask(__name__, static_folder=None)
+app = FastFlask(__name__, precondition=lambda _environ: None)
 
 
 @app.post("/system/smoke-test")
-@never_blocks
 def smoke_test() -> Response:
-    return as_json(
+    return json_response(
         {
             "status": "ok",
             "message": "PetSage system is operational.",
@@ -27,4 +25,4 @@ def smoke_test() -> Response:
     )
 
 
-app.serve_by(app.wsgi_app)
+app.serve(app.wsgi_app, inline={"smoke_test"})

@@ -1,6 +1,6 @@
-"""What every request and every answer has: an id, a clock, the standard headers, one log line.
+"""What every request and every response has: an id, a time, the standard headers, one log line.
 
-It wraps any WSGI app, so that also an answer which no view has made arrives in the same envelope.
+It wraps any WSGI app, so that a response which no view has made has them too.
 """
 
 # Also a saving: a function that is made for each request has its annotations evaluated each time.
@@ -14,27 +14,15 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from petsage.contract import (
-    API_HEALTH_PATH,
-    COMMIT_HEADER,
-    INSTANCE_HEADER,
-    LIVE_PATH,
-    PROBLEM_MEDIA_TYPE,
-    READY_PATH,
-    RELEASE_HEADER,
-    REQUEST_ID_HEADER,
-    REQUEST_ID_PATTERN,
-    SYSTEM_HEALTH_PATH,
-    UNKNOWN_RELEASE,
-    WORKER_HEADER,
-)
-from petsage.service.logs import RequestContext, current_request
-from petsage.service.problems import Problem
+from petsage import contract
+from petsage.service.json_logs import RequestContext, current_request
+from petsage.service.problems import PROBLEM_CODE_KEY, Problem
 from petsage.service.process import worker_id
-from petsage.service.settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from petsage.service.settings import Settings
 
 log = logging.getLogger("petsage.request")
 
@@ -42,16 +30,21 @@ log = logging.getLogger("petsage.request")
 REQUEST_ID_KEY = "petsage.request_id"
 MAX_LOGGED_PATH_CHARACTERS = 2_000
 
-_REQUEST_ID = re.compile(REQUEST_ID_PATTERN)
+_REQUEST_ID = re.compile(contract.REQUEST_ID_PATTERN)
 # W3C Trace Context, section 3.2: a later version may append fields; ff and all zeros are invalid.
 _TRACEPARENT = re.compile(
     r"(?!ff)(?P<version>[0-9a-f]{2})-(?!0{32})(?P<trace>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}"
     r"-[0-9a-f]{2}(?P<rest>-.*)?"
 )
-_PROBES = frozenset({LIVE_PATH, READY_PATH, API_HEALTH_PATH, SYSTEM_HEALTH_PATH})
+_PROBES = {
+    contract.LIVE_PATH,
+    contract.READY_PATH,
+    contract.API_HEALTH_PATH,
+    contract.SYSTEM_HEALTH_PATH,
+}
 
 # Whatever a feature says of the request's id and the worker, there is one of each.
-_OURS = frozenset({REQUEST_ID_HEADER.lower(), WORKER_HEADER.lower()})
+_ONLY_OURS = frozenset({contract.REQUEST_ID_HEADER.lower(), contract.WORKER_HEADER.lower()})
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -75,26 +68,26 @@ def trace_id_of(environ: WSGIEnvironment) -> str | None:
     return found["trace"]
 
 
-class Envelope:
-    """WSGI middleware that gives every answer its headers and every request its log line."""
+class Middleware:
+    """Gives every response of a WSGI app its headers, and every request its log line."""
 
     def __init__(self, settings: Settings) -> None:
         self._log_probes = settings.log_probes
         headers = {"Server": "PetSage", "Cache-Control": "no-store", **SECURITY_HEADERS}
         if settings.disclose_release:
             headers |= {
-                RELEASE_HEADER: settings.release.name or UNKNOWN_RELEASE,
-                COMMIT_HEADER: settings.release.commit or UNKNOWN_RELEASE,
-                INSTANCE_HEADER: settings.instance,
+                contract.RELEASE_HEADER: settings.release.name or contract.UNKNOWN_RELEASE,
+                contract.COMMIT_HEADER: settings.release.commit or contract.UNKNOWN_RELEASE,
+                contract.INSTANCE_HEADER: settings.instance,
             }
         self._headers = [(name.lower(), (name, value)) for name, value in headers.items()]
 
     def wrap(self, app: WSGIApplication) -> WSGIApplication:
-        """Return `app` in the envelope."""
+        """Return `app` with this middleware around it."""
 
-        def enveloped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def wrapped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             began = perf_counter()
-            # It is there already where this answers in the stead of an app that has failed.
+            # It is there already where this responds in place of an app that has failed.
             request_id = environ.get(REQUEST_ID_KEY) or request_id_of(environ)
             environ[REQUEST_ID_KEY] = request_id
             context = RequestContext(request_id, trace_id_of(environ))
@@ -111,11 +104,11 @@ class Envelope:
                     size = 0
                 elif "content-length" in own:
                     size = int(own["content-length"])
-                if not _OURS.isdisjoint(own):
-                    headers = [header for header in headers if header[0].lower() not in _OURS]
+                if not _ONLY_OURS.isdisjoint(own):
+                    headers = [header for header in headers if header[0].lower() not in _ONLY_OURS]
                 headers += [
-                    (REQUEST_ID_HEADER, request_id),
-                    (WORKER_HEADER, worker_id()),
+                    (contract.REQUEST_ID_HEADER, request_id),
+                    (contract.WORKER_HEADER, worker_id()),
                     ("Server-Timing", f"app;dur={(perf_counter() - began) * 1000:.3f}"),
                 ]
                 headers += [header for name, header in self._headers if name not in own]
@@ -135,54 +128,55 @@ class Envelope:
             finally:
                 current_request.reset(token)
 
-        return enveloped
+        return wrapped
 
-    def problem(self, code: str, detail: str) -> WSGIApplication:
-        """Return a WSGI app, in the envelope, that answers a problem of the contract.
+    def problem(self, code: str, detail: str | None = None) -> WSGIApplication:
+        """Return a WSGI app, with this middleware, that responds with a problem of the contract.
 
-        It serves what a server refuses before the app has seen it.
+        It is for what a server rejects before the app has seen it.
         """
         problem = Problem(code, detail)
 
-        def refuse(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def reject(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            environ[PROBLEM_CODE_KEY] = code
             body = problem.body(environ[REQUEST_ID_KEY])
             start_response(
                 f"{problem.status} {problem.title}",
-                [("Content-Type", PROBLEM_MEDIA_TYPE), ("Content-Length", str(len(body)))],
+                [("Content-Type", contract.PROBLEM_MEDIA_TYPE), ("Content-Length", str(len(body)))],
             )
             return [body]
 
-        return self.wrap(refuse)
+        return self.wrap(reject)
 
     def _log_request(self, environ: WSGIEnvironment, status: int, began: float, size: int) -> None:
         if not log.isEnabledFor(logging.INFO):
             return
-        if not self._log_probes and status == 200 and _path(environ) in _PROBES:
+        if not self._log_probes and status == 200 and _is_probe(environ):
             return
         method, path = environ["REQUEST_METHOD"], _path_as_it_came(environ)
+        fields: dict[str, Any] = {
+            "method": method,
+            "path": path,
+            "status": status,
+            "duration_ms": round((perf_counter() - began) * 1000, 3),
+            "bytes": size,
+            "remote_addr": environ.get("REMOTE_ADDR"),
+        }
+        if status >= 400 and PROBLEM_CODE_KEY in environ:
+            fields["code"] = environ[PROBLEM_CODE_KEY]
         # Not `log.info`: that looks for the line of code which calls it, and no log line tells it.
         record = log.makeRecord(
             *(log.name, logging.INFO, __file__, 0),
             "%s %s %d",
             (method, path, status),
             None,
-            extra={
-                "fields": {
-                    "method": method,
-                    "path": path,
-                    "status": status,
-                    "duration_ms": round((perf_counter() - began) * 1000, 3),
-                    "bytes": size,
-                    "remote_addr": environ.get("REMOTE_ADDR"),
-                }
-            },
+            extra={"fields": fields},
         )
         log.handle(record)
 
 
-def _path(environ: WSGIEnvironment) -> str:
-    path: str = environ.get("PATH_INFO", "")
-    return path.removesuffix("/")
+def _is_probe(environ: WSGIEnvironment) -> bool:
+    return environ.get("PATH_INFO", "").removesuffix("/") in _PROBES
 
 
 def _path_as_it_came(environ: WSGIEnvironment) -> str:

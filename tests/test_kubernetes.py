@@ -7,10 +7,10 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from petsage.service.release import INSTANCE_VARIABLES, RELEASE_VARIABLES
 
 from petsage import contract
 from petsage.service import settings
-from petsage.service.release import INSTANCE_VARIABLES, RELEASE_VARIABLES
 from petsage.service.server import gunicorn_conf
 from tests.running import ROOT, web_line
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 import pytest
+from petsage.service.release import COMMIT_VARIABLES, INSTANCE_VARIABLES, RELEASE_VARIABLES
 
 from petsage import contract, create_app
 from petsage.client.cli import INTERNAL_FAULT, cli
@@ -18,7 +19,6 @@ from petsage.client.tally import Tally
 from petsage.client.verdict import ExitCode, Row
 from petsage.contract import PROBLEMS
 from petsage.service import settings
-from petsage.service.release import COMMIT_VARIABLES, INSTANCE_VARIABLES, RELEASE_VARIABLES
 from tests.client.facts import fact
 from tests.client.rollouts import went
 from tests.documents import MANUAL, README, blocks, table, tables

@@ -9,7 +9,7 @@ import pytest
 
 from petsage import create_app
 from petsage.contract import SMOKE_TEST_PATH
-from petsage.service import envelope, strict_json
+from petsage.service import middleware, strict_json
 from petsage.service.problems import Problem
 from tests.running import ROOT
 
@@ -40,8 +40,8 @@ def test_no_expression_runs_away() -> None:
         with pytest.raises(Problem):
             strict_json.loads(body)
     for header in ("00-" + "0" * 8_000, "a" * 8_000, "=" * 8_000 + "\n"):
-        envelope.request_id_of({"HTTP_X_REQUEST_ID": header})
-        envelope.trace_id_of({"HTTP_TRACEPARENT": header})
+        middleware.request_id_of({"HTTP_X_REQUEST_ID": header})
+        middleware.trace_id_of({"HTTP_TRACEPARENT": header})
     assert time.monotonic() - began < 1
 
 

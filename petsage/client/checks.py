@@ -16,7 +16,7 @@ _MEMBERS = {"status", "message", "pong", "timestamp"}
 # How nginx, Go and Apache answer plain HTTP on a port of TLS.
 _WANTS_TLS = re.compile(rb"to (?:an )?(?:HTTPS|SSL-enabled) (?:server|port)")
 _SHOWN = 200
-NOT_FOUND, _ = contract.PROBLEMS["not-found"]
+NOT_FOUND = contract.PROBLEMS["not-found"].status
 
 
 def printable(text: str, limit: int = _SHOWN) -> str:

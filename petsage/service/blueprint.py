@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from flask import Request, request
 from flask.blueprints import BlueprintSetupState
+from flask.globals import request_ctx
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
@@ -17,6 +18,7 @@ from petsage.service.error_handlers import respond_http_exception, respond_probl
 from petsage.service.expect_release import require_release
 from petsage.service.fast_path import FastFlask
 from petsage.service.problems import MAX_NAMES, Problem, bounded
+from petsage.service.settings import Settings
 
 # RFC 9110, sections 5.6.6 and 8.3.1. Not werkzeug's reader: it leaves out what it can't read.
 # Each blank can be matched in one way only, so that none of it is slow; possessive groups would
@@ -38,6 +40,10 @@ class StrictParser(FlaskParser):
         body = _body(req)
         _require_plain_json(req)
         return strict_json.loads(body)
+
+    def get_default_request(self) -> Request:
+        """Return the request itself, and not the proxy that looks it up at each attribute."""
+        return request_ctx.request
 
     def handle_error(
         self, error: ValidationError, req: Request, schema: Schema, **_: Any
@@ -81,7 +87,7 @@ def _body(req: Request) -> bytes:
         raise ClientDisconnected from None
     if received and (limit := req.max_content_length) is not None and len(body) > limit:
         raise RequestEntityTooLarge
-    return body  # type: ignore[no-any-return]
+    return body
 
 
 def _require_plain_json(req: Request) -> None:
@@ -122,7 +128,7 @@ def _expect_no_release(state: BlueprintSetupState) -> None:
     """Have an app that knows no release reject every `Expect-Release` on these routes."""
     if not isinstance(state.app, FastFlask):
         hooks = state.app.before_request_funcs.setdefault(state.name, [])
-        hooks.append(lambda: require_release(None, request.environ))
+        hooks.append(lambda: require_release(Settings(), request.environ))
 
 
 def reject_query() -> None:

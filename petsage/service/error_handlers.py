@@ -1,14 +1,14 @@
 """The handlers of errors: what Flask, werkzeug, a feature or this service raises is a problem."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, Response, request
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed
 
-from petsage.contract import PROBLEM_MEDIA_TYPE, PROBLEMS
+from petsage.contract import PROBLEM_MEDIA_TYPE, PROBLEMS, ProblemType
 from petsage.service.fast_path import CompleteResponse
 from petsage.service.middleware import REQUEST_ID_KEY, request_id_of
 from petsage.service.problems import (
@@ -18,7 +18,6 @@ from petsage.service.problems import (
     Problem,
     bounded,
     cut,
-    problem_body,
 )
 
 _CODES = {
@@ -35,9 +34,14 @@ def install(app: Flask) -> None:
 
 
 def respond_problem(problem: Problem) -> Response:
-    """Respond with a problem that this service or a feature raised."""
-    body = problem.body(_request_id())
-    return _response(problem.code, body, problem.status, problem.headers.items())
+    """Respond with a problem."""
+    environ = request.environ
+    environ[PROBLEM_CODE_KEY] = problem.code
+    # Where the blueprint stands on somebody else's app, there is no middleware.
+    body = problem.body(environ.get(REQUEST_ID_KEY) or request_id_of(environ))
+    response = CompleteResponse.of(body, PROBLEM_MEDIA_TYPE, problem.status)
+    response.headers.extend(problem.headers)
+    return response
 
 
 def respond_http_exception(error: HTTPException) -> Response | HTTPException:
@@ -51,19 +55,18 @@ def respond_http_exception(error: HTTPException) -> Response | HTTPException:
     error.__traceback__ = error.__context__ = None
     # A status that the contract does not know is a feature's own.
     code = _CODES.get(status) or re.sub(r"[^a-z0-9]+", "-", error.name.lower()).strip("-")
-    title = PROBLEMS[code].title if code in PROBLEMS else error.name
+    kind = PROBLEMS.get(code) or ProblemType(status, error.name, "", "")
     # What smorest's and webargs' `abort` add to an error. What a 500 is given stays in the log.
     given = {} if status == 500 else getattr(error, "data", None) or {}
-    detail = _detail_of_feature(error, given) or _own_detail(error, code) or f"{title}."
+    detail = _detail_of_feature(error, given) or _own_detail(error, code) or f"{kind.title}."
     members: dict[str, Any] = {}
     if (errors := given.get("errors", given.get("messages"))) or code == "validation-error":
         members["errors"] = bounded(errors or {})
-    body = problem_body(code, status, title, detail, _request_id(), **members)
     headers = Headers(error.get_headers())
     headers.update(Headers(given.get("headers")))
     for of_the_body in ("Content-Type", "Content-Length"):
         headers.remove(of_the_body)
-    return _response(code, body, status, headers)
+    return respond_problem(Problem(code, detail, list(headers), kind, **members))
 
 
 def _detail_of_feature(error: HTTPException, given: Mapping[str, Any]) -> str | None:
@@ -81,19 +84,3 @@ def _own_detail(error: HTTPException, code: str) -> str | None:
     if code == "body-too-large" and (limit := request.max_content_length) is not None:
         return OVER_THE_LIMIT.format(limit=limit)
     return PROBLEMS[code].detail if code in _COMMON else None
-
-
-def _response(
-    code: str, body: bytes, status: int, headers: Iterable[tuple[str, str]]
-) -> Response:
-    request.environ[PROBLEM_CODE_KEY] = code
-    response = CompleteResponse.of(body, PROBLEM_MEDIA_TYPE, status)
-    for name, value in headers:
-        response.headers.add(name, value)
-    return response
-
-
-def _request_id() -> str:
-    # Where the blueprint stands on somebody else's app, there is no middleware.
-    given: str | None = request.environ.get(REQUEST_ID_KEY)
-    return given or request_id_of(request.environ)

@@ -8,21 +8,11 @@ from __future__ import annotations
 import re
 from copy import deepcopy
 from functools import cached_property
-from inspect import CO_COROUTINE
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Request, Response
+from blinker import Signal
+from flask import Flask, Request, Response, signals
 from flask.globals import request_ctx
-from flask.signals import (
-    appcontext_popped,
-    appcontext_pushed,
-    appcontext_tearing_down,
-    got_request_exception,
-    request_finished,
-    request_started,
-    request_tearing_down,
-)
 from werkzeug.exceptions import NotFound
 
 from petsage.contract import JSON_MEDIA_TYPE
@@ -35,18 +25,7 @@ if TYPE_CHECKING:
     from werkzeug.routing import MapAdapter, Rule
 
 # Who listens to a signal: blinker keeps these dictionaries for good.
-_LISTENERS = tuple(
-    signal.receivers
-    for signal in (
-        appcontext_pushed,
-        request_started,
-        request_finished,
-        got_request_exception,
-        request_tearing_down,
-        appcontext_tearing_down,
-        appcontext_popped,
-    )
-)
+_LISTENERS = [one.receivers for one in vars(signals).values() if isinstance(one, Signal)]
 # Where in the environ the rule of an inline request stands once it is found.
 _RULE_KEY = "petsage.inline_rule"
 # What a trusted proxy may put before every path. It leads to no other host (`//evil.example`),
@@ -193,9 +172,3 @@ class FastFlask(Flask):
         if request.routing_exception is None:
             self._precondition(request.environ)
         return super().preprocess_request()
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Tell by the flag of its code that a function is no coroutine; inspect looks further."""
-        if isinstance(func, FunctionType) and not func.__code__.co_flags & CO_COROUTINE:
-            return func
-        return super().ensure_sync(func)

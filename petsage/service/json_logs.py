@@ -123,17 +123,8 @@ def _cut_to_fit(members: dict[str, Any]) -> str:
     return line
 
 
-def _unloggable(record: logging.LogRecord) -> logging.LogRecord:
-    """Return what can be said of a record without asking anything of what is in it."""
-    what = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
-    return logging.makeLogRecord(
-        {
-            "name": record.name,
-            "levelname": record.levelname,
-            "created": record.created,
-            "msg": f"Unloggable record: {what!r}",
-        }
-    )
+def _record(name: str, level: str, message: str) -> logging.LogRecord:
+    return logging.makeLogRecord({"name": name, "levelname": level, "msg": message})
 
 
 class JsonHandler(logging.Handler):
@@ -150,8 +141,10 @@ class JsonHandler(logging.Handler):
             line = self.format(record)
         except Exception:
             # A record that can't be formatted (wrong arguments) is its author's bug; that it
-            # existed is logged all the same.
-            line = self.format(_unloggable(record))
+            # existed is logged all the same, without asking anything of what is in it.
+            what = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+            message = f"Unloggable record: {what!r}"
+            line = self.format(_record(record.name, record.levelname, message))
         written = self.stream.write(line.encode())
         receipt: Receipt | None = getattr(record, "receipt", None)
         if receipt is not None and written:
@@ -169,13 +162,8 @@ class JsonHandler(logging.Handler):
         otherwise a service that logs little would stay unready for long.
         """
         if not self.stream.working:
-            record = log.makeRecord(
-                *(log.name, logging.WARNING, __file__, 0),
-                "The log stream works again. Lines lost: %d.",
-                (self.stream.lost,),
-                None,
-            )
-            self.handle(record)
+            message = f"The log stream works again. Lines lost: {self.stream.lost}."
+            self.handle(_record(log.name, "WARNING", message))
         if not self.stream.working:
             raise OSError("the log stream can't be written to")
 
@@ -276,7 +264,7 @@ def log_all_else() -> None:
     logging.captureWarnings(True)
     # No line names them, so they need no look-up ("Optimization" in the logging HOWTO).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging.logAsyncioTasks = False
+    setattr(logging, "logAsyncioTasks", False)  # noqa: B010 - new in Python 3.12
     sys.excepthook = _log_uncaught
     sys.unraisablehook = _log_unhandled
     threading.excepthook = _log_unhandled

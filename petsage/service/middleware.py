@@ -10,6 +10,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import copy_context
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -90,7 +91,6 @@ class Middleware:
             # It is there already where this responds in place of an app that has failed.
             request_id = environ.get(REQUEST_ID_KEY) or request_id_of(environ)
             environ[REQUEST_ID_KEY] = request_id
-            context = RequestContext(request_id, trace_id_of(environ))
             status = 500
             size: int | None = None
 
@@ -117,14 +117,14 @@ class Middleware:
             def report(size: int) -> None:
                 self._log_request(environ, status, began, size)
 
-            token = current_request.set(context)
+            token = current_request.set(RequestContext(request_id, trace_id_of(environ)))
             try:
                 body = app(environ, start)
                 if size is None:
-                    return _Body(body, context, report)
+                    return _Body(body, report)
                 self._log_request(environ, status, began, size)
                 # A list is made already; what else there is may still log something.
-                return body if type(body) in (list, tuple) else _Body(body, context)
+                return body if type(body) in (list, tuple) else _Body(body)
             finally:
                 current_request.reset(token)
 
@@ -194,36 +194,24 @@ class _Body:
     """A body that is still being made: under its request's id, and reported when it is closed."""
 
     def __init__(
-        self,
-        body: Iterable[bytes],
-        context: RequestContext,
-        report: Callable[[int], None] | None = None,
+        self, body: Iterable[bytes], report: Callable[[int], None] = lambda _size: None
     ) -> None:
         self._body = body
-        self._context = context
+        self._parts = iter(body)
         self._report = report
+        self._context = copy_context()
         self._size = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        parts = iter(self._body)
-        while True:
-            token = current_request.set(self._context)
-            try:
-                part = next(parts, None)
-            finally:
-                current_request.reset(token)
-            if part is None:
-                return
-            self._size += len(part)
-            yield part
+        return self
+
+    def __next__(self) -> bytes:
+        part = self._context.run(next, self._parts)
+        self._size += len(part)
+        return part
 
     def close(self) -> None:
-        token = current_request.set(self._context)
         try:
-            close = getattr(self._body, "close", None)
-            if close is not None:
-                close()
+            self._context.run(getattr(self._body, "close", lambda: None))
         finally:
-            if self._report is not None:
-                self._report(self._size)
-            current_request.reset(token)
+            self._context.run(self._report, self._size)

@@ -13,14 +13,7 @@ from flask_smorest import Api
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from petsage.contract import (
-    DOCS_PATH,
-    JSON_MEDIA_TYPE,
-    OPENAPI_PATH,
-    REDOC_PATH,
-    WELCOME_MESSAGE,
-    WELCOME_PATH,
-)
+from petsage import contract
 from petsage.service.blueprint import StrictBlueprint
 from petsage.service.routes import TAG
 from petsage.service.schemas import WelcomeOut
@@ -70,17 +63,17 @@ def welcome_blueprint(settings: Settings) -> StrictBlueprint:
     blueprint = StrictBlueprint("welcome", __name__, tag=TAG)
     a_page = {"type": "string", "examples": ['<!doctype html>\n<html lang="en">…</html>']}
 
-    @blueprint.route(WELCOME_PATH)
+    @blueprint.route(contract.WELCOME_PATH)
     @blueprint.response(200, WelcomeOut())
     @blueprint.alt_response(200, schema=a_page, content_type="text/html")
     def welcome() -> Response | tuple[dict[str, str], dict[str, str]]:
         """Welcome, and where the documentation is; for a browser a page with links."""
         accepted = request.accept_mimetypes
-        if accepted["text/html"] <= accepted[JSON_MEDIA_TYPE]:
-            body = {"message": WELCOME_MESSAGE, "docs": url_for("pages.docs")}
+        if accepted["text/html"] <= accepted[contract.JSON_MEDIA_TYPE]:
+            body = {"message": contract.WELCOME_MESSAGE, "docs": url_for("pages.docs")}
             return body, {"Vary": "Accept"}
-        release = settings.release if settings.disclose_release else None
-        page = _page("welcome.html", _READING_POLICY, message=WELCOME_MESSAGE, release=release)
+        values = {"message": contract.WELCOME_MESSAGE, "settings": settings}
+        page = _page("welcome.html", _READING_POLICY, **values)
         page.headers["Vary"] = "Accept"
         return page
 
@@ -97,20 +90,20 @@ def pages_blueprint(api: Api) -> Blueprint:
         found: Document = json.loads(json.dumps(api.spec.to_dict(), default=str))
         return found
 
-    @pages.route(OPENAPI_PATH)
+    @pages.route(contract.OPENAPI_PATH)
     def openapi() -> Response:
         servers = {"servers": [{"url": request.script_root or "/"}]}
-        return Response(pretty({**document(), **servers}), content_type=JSON_MEDIA_TYPE)
+        return Response(pretty({**document(), **servers}), content_type=contract.JSON_MEDIA_TYPE)
 
-    @pages.route(DOCS_PATH)
+    @pages.route(contract.DOCS_PATH)
     def docs() -> Response:
         return _page("docs.html", _DOCS_POLICY, title=api.spec.title)
 
-    @pages.route(REDOC_PATH)
+    @pages.route(contract.REDOC_PATH)
     def redoc() -> Response:
         return _page("redoc.html", _READING_POLICY, document=document())
 
-    @pages.route(f"{DOCS_PATH}/assets/<version>/<name>")
+    @pages.route(f"{contract.DOCS_PATH}/assets/<version>/<name>")
     def asset(version: str, name: str) -> Response:
         if version != _assets_version() or name not in _ASSETS:
             abort(404)
@@ -197,12 +190,6 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.globals |= {
-    "asset": _asset_url,
-    "url_for": url_for,
-    "operations": operations,
-    "resolved": resolved,
-    "members": members,
-    "kind": kind,
-}
-_TEMPLATES.filters |= {"prose": prose, "pretty": pretty}
+_TEMPLATES.globals.update(asset=_asset_url, url_for=url_for, operations=operations)
+_TEMPLATES.globals.update(resolved=resolved, members=members, kind=kind)
+_TEMPLATES.filters.update(prose=prose, pretty=pretty)

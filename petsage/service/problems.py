@@ -4,11 +4,11 @@ Whoever finds an error raises `Problem` with a code; what else it says stands in
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from petsage.contract import PROBLEM_TYPE_PREFIX, PROBLEMS
+from petsage.contract import PROBLEM_TYPE_PREFIX, PROBLEMS, ProblemType
 
 # A problem's body stays under 2 KB whatever was sent: so many names of each object, and so many
 # bytes of the JSON form of a name, of any other text of a feature, and of all errors together.
@@ -38,10 +38,11 @@ class Problem(Exception):
     """A request that can't be served as it is.
 
     Args:
-        code: one of the codes of the contract.
+        code: one of the codes of the contract, or a feature's own.
         detail: a sentence that helps the caller, without any value that the caller sent; the one
-            of the contract where it is left out.
+            of its kind where it is left out.
         headers: further headers of the response.
+        kind: what the contract says of the code; only a feature's own code needs one.
         members: further members of the problem's body.
 
     """
@@ -50,38 +51,30 @@ class Problem(Exception):
         self,
         code: str,
         detail: str | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        kind: ProblemType | None = None,
         **members: Any,
     ) -> None:
         self.code = code
-        self.status, self.title, default, _ = PROBLEMS[code]
+        self.status, self.title, default, _ = kind or PROBLEMS[code]
         self.detail = detail or default
         super().__init__(self.detail)
-        self.headers = headers or {}
+        self.headers = headers
         self.members = members
 
     def body(self, request_id: str) -> bytes:
         """Return the problem as JSON (RFC 9457, section 3)."""
-        return problem_body(
-            self.code, self.status, self.title, self.detail, request_id, **self.members
+        return json_bytes(
+            {
+                "type": PROBLEM_TYPE_PREFIX + self.code,
+                "title": self.title,
+                "status": self.status,
+                "detail": self.detail,
+                "code": self.code,
+                "request_id": request_id,
+                **self.members,
+            }
         )
-
-
-def problem_body(
-    code: str, status: int, title: str, detail: str, request_id: str, **members: Any
-) -> bytes:
-    """Return the JSON of a problem, of a code of the contract or of a feature's own."""
-    return json_bytes(
-        {
-            "type": PROBLEM_TYPE_PREFIX + code,
-            "title": title,
-            "status": status,
-            "detail": detail,
-            "code": code,
-            "request_id": request_id,
-            **members,
-        }
-    )
 
 
 def bounded(errors: Any) -> Any:

@@ -33,7 +33,12 @@ smoke_test_blueprint = StrictBlueprint(
 )
 
 
-def _echo(body: dict[str, str]) -> Response:
+@smoke_test_blueprint.route(contract.SMOKE_TEST_V1_PATH, methods=["POST"], endpoint="smoke_test_v1")
+@smoke_test_blueprint.route(contract.SMOKE_TEST_PATH, methods=["POST"])
+@smoke_test_blueprint.arguments(schemas.SmokeTestIn())
+@smoke_test_blueprint.response(200, schemas.SmokeTestOut())
+def smoke_test(body: dict[str, str]) -> Response:
+    """Echo a ping. Use `/system/smoke-test`, or the same where a proxy forwards `/api/v1` alone."""
     reject_query()
     return json_response(
         {
@@ -43,22 +48,6 @@ def _echo(body: dict[str, str]) -> Response:
             "timestamp": rfc3339(time()),
         }
     )
-
-
-@smoke_test_blueprint.route(contract.SMOKE_TEST_PATH, methods=["POST"])
-@smoke_test_blueprint.arguments(schemas.SmokeTestIn())
-@smoke_test_blueprint.response(200, schemas.SmokeTestOut())
-def smoke_test(body: dict[str, str]) -> Response:
-    """Echo a ping, strictly validated: the smoke test to use after a deploy."""
-    return _echo(body)
-
-
-@smoke_test_blueprint.route(contract.SMOKE_TEST_V1_PATH, methods=["POST"])
-@smoke_test_blueprint.arguments(schemas.SmokeTestIn())
-@smoke_test_blueprint.response(200, schemas.SmokeTestOut())
-def smoke_test_v1(body: dict[str, str]) -> Response:
-    """Echo a ping: the same, for proxies that forward `/api/v1` alone."""
-    return _echo(body)
 
 
 @smoke_test_blueprint.route(contract.BACKEND_SMOKE_TEST_PATH)

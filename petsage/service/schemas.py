@@ -1,121 +1,79 @@
-"""What goes in and what comes out. What goes in is strict: an unknown member is an error."""
+"""What goes in and what comes out. An unknown member is an error: that is marshmallow's default."""
 
-from marshmallow import RAISE, Schema, fields
+from marshmallow import Schema, fields
 
-from petsage import __version__
-from petsage.contract import (
-    API_HEALTH_MESSAGE,
-    BACKEND_SMOKE_TEST_FEATURE,
-    BACKEND_SMOKE_TEST_MESSAGE,
-    DOCS_PATH,
-    EXAMPLE_PING,
-    LOGGING_SMOKE_TEST_MESSAGE,
-    SMOKE_TEST_MESSAGE,
-    STATUS_OK,
-    SYSTEM_HEALTH_MESSAGE,
-    WELCOME_MESSAGE,
-)
+from petsage import __version__, contract
 
 EXAMPLE_TIMESTAMP = "2026-11-21T08:42:53.009378Z"
 
 
-def _text(example: str | None, description: str, *, nullable: bool = False) -> fields.String:
-    return fields.String(
-        required=True,
-        allow_none=nullable,
-        metadata={"examples": [example], "description": description},
-    )
+def _text(
+    example: str | None, description: str, *, nullable: bool = False, **metadata: object
+) -> fields.String:
+    metadata |= {"examples": [example], "description": description}
+    return fields.String(required=True, allow_none=nullable, metadata=metadata)
 
 
 def _constant(value: str, description: str) -> fields.String:
-    return fields.String(
-        required=True,
-        metadata={"enum": [value], "examples": [value], "description": description},
-    )
+    return _text(value, description, enum=[value])
 
 
 def _message(value: str) -> fields.String:
     return _constant(value, "The same sentence each time.")
 
 
-def _status() -> fields.String:
-    return _constant(STATUS_OK, "All is well.")
-
-
 def _timestamp(description: str = "When this was sent: RFC 3339, UTC.") -> fields.String:
-    return fields.String(
-        required=True,
-        metadata={
-            "format": "date-time",
-            "examples": [EXAMPLE_TIMESTAMP],
-            "description": description,
-        },
-    )
-
-
-class SmokeTestIn(Schema):
-    """A ping."""
-
-    class Meta:
-        """Strict."""
-
-        unknown = RAISE
-
-    ping = _text(EXAMPLE_PING, "Any string; it comes back as it is.")
-
-
-class SmokeTestOut(Schema):
-    """A ping, echoed."""
-
-    status = _status()
-    message = _message(SMOKE_TEST_MESSAGE)
-    pong = _text(EXAMPLE_PING, "The ping, code point for code point.")
-    timestamp = _timestamp()
-
-
-class BackendSmokeTestOut(Schema):
-    """The backend is there."""
-
-    status = _status()
-    message = _message(BACKEND_SMOKE_TEST_MESSAGE)
-    feature = _constant(BACKEND_SMOKE_TEST_FEATURE, "Which feature responded.")
-    timestamp = _timestamp()
-
-
-class LoggingSmokeTestOut(Schema):
-    """A log record was written."""
-
-    status = _status()
-    message = _message(LOGGING_SMOKE_TEST_MESSAGE)
-
-
-class ApiHealthOut(Schema):
-    """The API responds."""
-
-    status = _status()
-    message = _message(API_HEALTH_MESSAGE)
-
-
-class SystemHealthOut(Schema):
-    """The system responds."""
-
-    status = _status()
-    message = _message(SYSTEM_HEALTH_MESSAGE)
+    return _text(EXAMPLE_TIMESTAMP, description, format="date-time")
 
 
 class LiveOut(Schema):
     """The process responds."""
 
-    status = _status()
+    status = _constant(contract.STATUS_OK, "All is well.")
+
+
+class SmokeTestIn(Schema):
+    """A ping."""
+
+    ping = _text(contract.EXAMPLE_PING, "Any string; it comes back as it is.")
+
+
+class SmokeTestOut(LiveOut):
+    """A ping, echoed."""
+
+    message = _message(contract.SMOKE_TEST_MESSAGE)
+    pong = _text(contract.EXAMPLE_PING, "The ping, code point for code point.")
+    timestamp = _timestamp()
+
+
+class BackendSmokeTestOut(LiveOut):
+    """The backend is there."""
+
+    message = _message(contract.BACKEND_SMOKE_TEST_MESSAGE)
+    feature = _constant(contract.BACKEND_SMOKE_TEST_FEATURE, "Which feature responded.")
+    timestamp = _timestamp()
+
+
+class LoggingSmokeTestOut(LiveOut):
+    """A log record was written."""
+
+    message = _message(contract.LOGGING_SMOKE_TEST_MESSAGE)
+
+
+class ApiHealthOut(LiveOut):
+    """The API responds."""
+
+    message = _message(contract.API_HEALTH_MESSAGE)
+
+
+class SystemHealthOut(LiveOut):
+    """The system responds."""
+
+    message = _message(contract.SYSTEM_HEALTH_MESSAGE)
 
 
 class ReadyIn(Schema):
     """Which checks to leave out."""
-
-    class Meta:
-        """Strict."""
-
-        unknown = RAISE
 
     excluded = fields.List(
         fields.String(),
@@ -128,24 +86,16 @@ class ReadyIn(Schema):
 class CheckOut(Schema):
     """How a readiness check went."""
 
-    status = fields.String(
-        required=True,
-        metadata={
-            "enum": ["ok", "failed", "timeout"],
-            "examples": ["ok"],
-            "description": "How it went.",
-        },
-    )
+    status = _text("ok", "How it went.", enum=["ok", "failed", "timeout"])
     duration_ms = fields.Float(
         required=True,
         metadata={"examples": [0.021], "description": "How long it took, or has taken so far."},
     )
 
 
-class ReadyOut(Schema):
+class ReadyOut(LiveOut):
     """Every check passed."""
 
-    status = _status()
     checks = fields.Dict(
         required=True,
         keys=fields.String(),
@@ -187,5 +137,5 @@ class VersionOut(Schema):
 class WelcomeOut(Schema):
     """A welcome."""
 
-    message = _message(WELCOME_MESSAGE)
-    docs = _text(DOCS_PATH, "Where the documentation is, on this host.")
+    message = _message(contract.WELCOME_MESSAGE)
+    docs = _text(contract.DOCS_PATH, "Where the documentation is, on this host.")

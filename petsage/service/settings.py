@@ -30,11 +30,9 @@ INSTANCE_VARIABLES = ("PETSAGE_INSTANCE", "DYNO")
 MAX_NAME_CHARACTERS = 200
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-BOOLEANS = {"true": True, "1": True, "yes": True, "on": True} | {
-    "false": False,
-    "0": False,
-    "no": False,
-    "off": False,
+BOOLEANS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
 }
 # A body is held in memory while it is looked at.
 LARGEST_MAX_BODY_BYTES = 100 * 1024 * 1024
@@ -152,8 +150,8 @@ class Settings:
         }
         # One variable may name both the release and the commit: its error is reported once.
         for value, variable in sorted({found for found in names.values() if found}):
-            if error := _error_of_name(value):
-                errors.append(f"{variable} {error}.")
+            if why := _error_of_name(value):
+                errors.append(f"{variable} {why}.")
 
         if errors:
             raise SettingsError(errors)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from petsage.service.docs.catalogue import CATALOGUE, EXAMPLE_REQUEST_ID, example_of
 
 from petsage.contract import PROBLEMS
-from petsage.service.docs.catalogue import CATALOGUE, EXAMPLE_REQUEST_ID, example_of
 from tests.running import Service, running_service
 from tests.service.test_openapi import PROVOKED as PROVOKED_IN_THE_APP
 

@@ -265,8 +265,8 @@ def test_another_server_runs_the_app_too() -> None:
 FEATURE = """
 import os, time
 from petsage import create_app
-from petsage.service.doorstep import settings_or_exit
-app = create_app(settings_or_exit(os.environ))
+from petsage.service.settings import load_settings
+app = create_app(load_settings(os.environ))
 app.extensions["petsage"].readiness.add("hangs", lambda: time.sleep(3_600), timeout=0.5)
 app.add_url_rule("/slow", view_func=lambda: (time.sleep(1), "slow")[1])
 """

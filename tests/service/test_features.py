@@ -10,9 +10,9 @@ from flask_smorest import Api
 from marshmallow import RAISE, Schema, fields
 
 from petsage import create_app
+from petsage.service.blueprint import StrictBlueprint
 from petsage.service.routes import smoke_test_blueprint
 from petsage.service.settings import Settings
-from petsage.service.strict_blueprint import StrictBlueprint
 
 
 class PetQuery(Schema):

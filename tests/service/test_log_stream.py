@@ -5,7 +5,7 @@ import pty
 import socket
 from pathlib import Path
 
-from petsage.service.log_stream import LogStream
+from petsage.service.json_logs import LogStream
 
 
 def test_a_file_gets_its_lines(tmp_path: Path) -> None:

@@ -12,14 +12,13 @@ from flask.views import MethodView
 from jsonschema import Draft202012Validator, FormatChecker
 from marshmallow import Schema, fields
 from openapi_spec_validator import validate
+from petsage.service.docs.catalogue import EXAMPLE_REQUEST_ID
 from werkzeug.test import TestResponse
 
 from petsage import __version__, create_app
 from petsage.contract import PROBLEMS
-from petsage.service.docs.catalogue import EXAMPLE_REQUEST_ID
-from petsage.service.release import Release
-from petsage.service.settings import Settings
-from petsage.service.strict_blueprint import StrictBlueprint
+from petsage.service.blueprint import StrictBlueprint
+from petsage.service.settings import Release, Settings
 from tests.service.conftest import ClientOf
 
 Document = dict[str, Any]

@@ -10,10 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from petsage.service.docs.pages import LONGEST_PREFIX, base_of
 
 from petsage import create_app
 from petsage.contract import PROBLEMS
-from petsage.service.docs.pages import LONGEST_PREFIX, base_of
 from petsage.service.settings import Settings
 from tests.service.conftest import ClientOf
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from petsage.service.release import Release
-from petsage.service.settings import Settings
+from petsage.service.settings import Release, Settings
 
 COMMIT = "12E4567890abcdef12e4567890abcdef12e45678"
 

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from petsage import __version__
-from petsage.service.release import Release
+from petsage.service.settings import Release
 from tests.json_corpus import ECHOED, MISFITS, PING, REFUSED
 from tests.service.conftest import ClientOf
 

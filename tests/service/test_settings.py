@@ -2,8 +2,7 @@
 
 import pytest
 
-from petsage.service.release import Release
-from petsage.service.settings import Settings, SettingsError
+from petsage.service.settings import Release, Settings, SettingsError
 
 
 def test_nothing_set_gives_the_defaults() -> None:
@@ -75,7 +74,7 @@ def test_a_value_that_can_not_be_meant_is_a_fault_that_names_its_variable(
 ) -> None:
     with pytest.raises(SettingsError) as error:
         Settings.from_environ({variable: value})
-    assert [fault.split()[0] for fault in error.value.faults] == [variable]
+    assert [fault.split()[0] for fault in error.value.errors] == [variable]
     assert value == "0" or value not in str(error.value)
 
 
@@ -102,13 +101,13 @@ def test_all_faults_come_together() -> None:
     with pytest.raises(SettingsError) as error:
         Settings.from_environ(environ)
     expected = set(environ) - {"RENDER_GIT_COMMIT", "HEROKU_RELEASE_VERSION"}
-    assert {fault.split()[0] for fault in error.value.faults} == expected
+    assert {fault.split()[0] for fault in error.value.errors} == expected
 
 
 def test_a_variable_that_tells_both_release_and_commit_is_blamed_once() -> None:
     with pytest.raises(SettingsError) as error:
         Settings.from_environ({"RENDER_GIT_COMMIT": "a b"})
-    assert len(error.value.faults) == 1
+    assert len(error.value.errors) == 1
 
 
 def test_names_of_two_hundred_characters_are_taken() -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from petsage.service.middleware import REQUEST_ID_KEY, request_id_of, trace_id_of
-from petsage.service.json_logs import RequestContext, current_request
 from petsage.contract import PROBLEMS
+from petsage.service.json_logs import RequestContext, current_request
+from petsage.service.middleware import REQUEST_ID_KEY, request_id_of, trace_id_of
 from petsage.service.server.answer import Answer
 
 if TYPE_CHECKING:

@@ -228,7 +228,9 @@ class Connection(asyncio.Protocol):
         elif unsent or self._phase is Phase.LINGER or self._transport.is_closing():
             self._transport.abort()
         elif self._phase is Phase.REQUEST:
-            self._refuse(self._reader.refusal("request-timeout", PROBLEMS["request-timeout"].detail))
+            self._refuse(
+                self._reader.refusal("request-timeout", PROBLEMS["request-timeout"].detail)
+            )
         else:
             self._transport.close()
 

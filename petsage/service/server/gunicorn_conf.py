@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from petsage.service.settings import load_settings
 from petsage.service.server.addresses import require_free
 from petsage.service.server.gunicorn_logger import GunicornLogger
 from petsage.service.server.worker import PetSageWorker
+from petsage.service.settings import load_settings
 
 _settings = load_settings(os.environ)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import uvloop
 
-from petsage.service.envelope import Envelope
+from petsage.service.middleware import Middleware
 from petsage.service.server.connection import Connection
 from petsage.service.server.connections import Connections, Limits, Service
 from petsage.service.server.head import HeadReader
@@ -27,7 +27,9 @@ BODY_BYTES = 1_000
 def echo(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     """Answer with what came: the method, the target and the body."""
     if int(environ.get("CONTENT_LENGTH") or 0) > BODY_BYTES:
-        return Envelope(Settings()).problem("body-too-large", "Too large.")(environ, start_response)
+        return Middleware(Settings()).problem("body-too-large", "Too large.")(
+            environ, start_response
+        )
     body = "{} {} ".format(environ["REQUEST_METHOD"], environ["REQUEST_URI"]).encode()
     body += environ["wsgi.input"].read()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
@@ -74,7 +76,7 @@ def listening(
     service = Service(
         app=app,
         never_blocks=never_blocks,
-        problem=Envelope(Settings()).problem,
+        problem=Middleware(Settings()).problem,
         base_environ=base_environ(listener),
         heads=HeadReader(request_line=8190, fields=100, field_size=8190),
         threads=Threads(threads),

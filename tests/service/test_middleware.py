@@ -10,10 +10,9 @@ from flask import Response
 from flask.testing import FlaskClient
 from flask_smorest import abort
 
-from petsage.service.envelope import Envelope
+from petsage.service.middleware import Middleware
 from petsage.service.process import worker_id
-from petsage.service.release import Release
-from petsage.service.settings import Settings
+from petsage.service.settings import Release, Settings
 from tests.service.conftest import ClientOf
 
 TARGETS = {
@@ -226,7 +225,7 @@ def test_successful_probes_can_be_left_out_of_the_log(
 def test_a_problem_found_before_the_app_comes_in_the_same_envelope(
     capfd: pytest.CaptureFixture[str], client: FlaskClient
 ) -> None:
-    refuse = Envelope(Settings()).problem("uri-too-long", "The request line is too long.")
+    refuse = Middleware(Settings()).problem("uri-too-long", "The request line is too long.")
     seen: dict[str, object] = {}
 
     def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> None:

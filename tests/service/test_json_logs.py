@@ -13,12 +13,11 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petsage.service import logs
-from petsage.service.log_stream import LogStream
-from petsage.service.release import Release
-from petsage.service.settings import Settings
+from petsage.service import json_logs
+from petsage.service.json_logs import LogStream
+from petsage.service.settings import Release, Settings
 
-FORMATTER = logs.JsonFormatter(Settings(release=Release("v43"), instance="web.1"))
+FORMATTER = json_logs.JsonFormatter(Settings(release=Release("v43"), instance="web.1"))
 
 
 def record(message: str, *args: object, **extra: Any) -> logging.LogRecord:
@@ -95,7 +94,7 @@ def test_a_record_that_can_not_be_formatted_is_logged_as_such(
     log_file: tuple[int, Path], unloggable: logging.LogRecord, told: str
 ) -> None:
     descriptor, path = log_file
-    handler = logs.JsonHandler(Settings(), LogStream(descriptor))
+    handler = json_logs.JsonHandler(Settings(), LogStream(descriptor))
     handler.handle(unloggable)
     line = path.read_text()
     assert len(line) <= 4_096
@@ -104,15 +103,15 @@ def test_a_record_that_can_not_be_formatted_is_logged_as_such(
 
 def test_a_receipt_tells_whether_the_record_was_written(log_file: tuple[int, Path]) -> None:
     descriptor, _ = log_file
-    handler = logs.JsonHandler(Settings(), LogStream(descriptor))
-    receipt = logs.Receipt()
+    handler = json_logs.JsonHandler(Settings(), LogStream(descriptor))
+    receipt = json_logs.Receipt()
     handler.handle(record("Hello.", receipt=receipt))
     assert receipt.written
 
 
 def test_installing_twice_logs_once(capfd: pytest.CaptureFixture[str]) -> None:
-    logs.install(Settings())
-    logs.install(Settings())
+    json_logs.install(Settings())
+    json_logs.install(Settings())
     logging.getLogger("feature").info("Hello.")
     assert len(capfd.readouterr().out.splitlines()) == 1
 
@@ -135,14 +134,14 @@ def assert_broken(client: FlaskClient) -> None:
 
 
 def test_the_log_check_fails_where_info_is_switched_off(client: FlaskClient) -> None:
-    logs.install(Settings(log_level="WARNING"))
+    json_logs.install(Settings(log_level="WARNING"))
     assert_broken(client)
     assert client.get("/system/ready").status_code == 200
 
 
 def test_the_log_check_fails_where_no_handler_is_left(client: FlaskClient) -> None:
     root = logging.getLogger()
-    for handler in [one for one in root.handlers if isinstance(one, logs.JsonHandler)]:
+    for handler in [one for one in root.handlers if isinstance(one, json_logs.JsonHandler)]:
         root.removeHandler(handler)
     assert_broken(client)
 
@@ -160,7 +159,7 @@ def test_a_reader_that_is_gone_breaks_the_log_check_and_readiness_and_nothing_el
     client: FlaskClient, pipe: tuple[int, int]
 ) -> None:
     reader, writer = pipe
-    handler = logs.install(Settings(), LogStream(writer))
+    handler = json_logs.install(Settings(), LogStream(writer))
     os.close(reader)
     assert_broken(client)
     with pytest.raises(OSError, match="can't be written"):
@@ -172,7 +171,7 @@ def test_a_reader_that_sleeps_blocks_nobody_and_what_was_lost_is_told_later(
 ) -> None:
     reader, writer = pipe
     stream = LogStream(writer)
-    handler = logs.install(Settings(), stream)
+    handler = json_logs.install(Settings(), stream)
     assert client.get("/system/live").status_code == 200
     filled = 0
     while stream.write(b"{}\n"):
@@ -188,7 +187,7 @@ def test_a_reader_that_sleeps_blocks_nobody_and_what_was_lost_is_told_later(
 
 def test_a_full_disk_breaks_the_log_check_and_nothing_else(client: FlaskClient) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
-    logs.install(Settings(), LogStream(full))
+    json_logs.install(Settings(), LogStream(full))
     assert_broken(client)
     os.close(full)
 
@@ -198,5 +197,5 @@ def test_a_closed_stdout_breaks_the_log_check_and_nothing_else(
 ) -> None:
     _, writer = pipe
     os.close(writer)
-    logs.install(Settings(), LogStream(writer))
+    json_logs.install(Settings(), LogStream(writer))
     assert_broken(client)

@@ -10,8 +10,8 @@ from tests.running import ROOT, environment
 
 BEGIN = """
 import gc, os, sys, threading, warnings
-from petsage.service.doorstep import settings_or_exit
-settings_or_exit(os.environ)
+from petsage.service.settings import load_settings
+load_settings(os.environ)
 class Pet:
     def __del__(self): raise ValueError("Miu")
 def run(target):

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from marshmallow import Schema, fields
 
 from petsage.contract import JSON_MEDIA_TYPE, PROBLEMS
+from petsage.service.blueprint import StrictBlueprint
 from petsage.service.problems import Problem, bounded
-from petsage.service.strict_blueprint import StrictBlueprint
 from tests.service.conftest import ClientOf
 
 SMOKE_TEST = "/system/smoke-test"

@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from petsage.service.release import Release
+from petsage.service.settings import Release
 from tests.service.conftest import ClientOf
 
 COMMIT = "12e4567890abcdef12e4567890abcdef12e45678"

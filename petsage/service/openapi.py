@@ -29,7 +29,7 @@ EXAMPLE_REQUEST_ID = "7c9e6679f3b04d1e8a5b2c4d6e8f0a1b"
 _EXAMPLES = {code: Problem(code) for code in PROBLEMS} | {
     problem.code: problem
     for problem in (
-        Problem("malformed-json", "The body is not valid JSON: see line 1, column 10."),
+        Problem("malformed-json", "The body is not valid JSON: see line 1, column 2."),
         Problem("duplicate-key", 'An object names the key "ping" twice.'),
         Problem("bad-request", problems.UNCLEAR_EXPECTATION),
         Problem("method-not-allowed", "Use POST."),

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -86,13 +87,14 @@ def pages_blueprint(api: Api) -> Blueprint:
 
     @cache
     def document() -> Document:
-        # As its readers have it: nothing but JSON. The limits of a feature's schema may be dates.
-        found: Document = json.loads(json.dumps(api.spec.to_dict(), default=str))
+        # As its readers have it: nothing but JSON.
+        found: Document = json.loads(json.dumps(api.spec.to_dict(), default=_as_json))
         return found
 
     @pages.route(contract.OPENAPI_PATH)
     def openapi() -> Response:
-        servers = {"servers": [{"url": request.script_root or "/"}]}
+        prefix = request.environ.get("SCRIPT_NAME", "").rstrip("/")
+        servers = {"servers": [{"url": prefix or "/"}]}
         return Response(pretty({**document(), **servers}), content_type=contract.JSON_MEDIA_TYPE)
 
     @pages.route(contract.DOCS_PATH)
@@ -167,6 +169,11 @@ def kind(document: Document, schema: Any) -> str:
         return json.dumps(values[0], ensure_ascii=False)
     kinds = schema.get("type", "any")
     return " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
+
+
+def _as_json(value: object) -> object:
+    # The limits of a feature's schema may be dates or Decimals.
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 def pretty(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""strict_blueprint: on somebody else's Api it brings its strictness along."""
+"""blueprint: on somebody else's Api it brings its strictness along."""
 
 from collections.abc import Callable
 
@@ -56,6 +56,21 @@ def test_a_body_that_is_too_large_or_cut_short_is_a_problem_there_too(
         "/system/smoke-test", data=b"{", environ_overrides={"CONTENT_LENGTH": "50"}
     )
     assert (short.status_code, short.json["code"]) == (400, "incomplete-body")
+
+
+@pytest.mark.parametrize("expected", ["v43", "unknown", "1234567"])
+def test_there_no_release_is_the_expected_one(foreign: FlaskClient, expected: str) -> None:
+    options = {"json": {"ping": "secret"}, "headers": {"Expect-Release": expected}}
+    answer = foreign.post("/system/smoke-test", **options)
+    assert (answer.status_code, answer.json["code"]) == (412, "release-mismatch")
+    assert answer.headers["Retry-After"] == "1"
+    assert "secret" not in answer.text
+    assert foreign.get("/nothing", headers=options["headers"]).status_code == 404
+
+
+def test_there_an_unclear_expectation_is_400(foreign: FlaskClient) -> None:
+    answer = foreign.post("/system/smoke-test", json={}, headers={"Expect-Release": "a,b"})
+    assert (answer.status_code, answer.json["code"]) == (400, "bad-request")
 
 
 def test_the_rest_of_the_app_keeps_its_own_errors(foreign: FlaskClient) -> None:

@@ -1,4 +1,4 @@
-"""precondition: `Expect-Release` serves the request from the expected release, or not at all."""
+"""expect_release: `Expect-Release` serves the request from the expected release, or not at all."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -34,15 +34,9 @@ def test_another_release_answers_412_and_asks_curl_to_try_again(
 
 
 DETAILS = {
-    "release": (Release("v43", COMMIT), "This is v43, another release than the expected one."),
-    "commit": (
-        Release(None, COMMIT),
-        f"This is commit {COMMIT}, another release than the expected one.",
-    ),
-    "neither": (
-        Release(),
-        "This service was not told its release, so it can't be the expected one.",
-    ),
+    "release": (Release("v43", COMMIT), "v43"),
+    "commit": (Release(None, COMMIT), COMMIT),
+    "neither": (Release(), "does not know its release"),
 }
 
 
@@ -51,9 +45,9 @@ def test_412_names_the_release_that_answers_where_it_may(
     client_of: ClientOf, release: Release, detail: str
 ) -> None:
     headers = {"Expect-Release": "v44"}
-    assert client_of(release=release).get("/", headers=headers).json["detail"] == detail
+    assert detail in client_of(release=release).get("/", headers=headers).json["detail"]
     hidden = client_of(release=release, disclose_release=False).get("/", headers=headers)
-    assert hidden.json["detail"] == "Another release than the expected one answers here."
+    assert detail not in hidden.text
 
 
 def test_nothing_is_echoed_to_a_caller_that_expects_another_release(v43: FlaskClient) -> None:

@@ -1,4 +1,4 @@
-"""doorstep: once the settings are read, whatever goes wrong in the process is a line of the log."""
+"""load_settings: whatever then goes wrong in the process is a line of the log."""
 
 import json
 import subprocess
@@ -19,10 +19,10 @@ def run(target):
     thread.start()
     thread.join()
 """
-FAULTS = {
+ERRORS = {
     "uncaught": ("raise ValueError('Miu')", "CRITICAL", 1),
     "uncaught in a thread": ("run(lambda: int('Miu'))", "CRITICAL", 0),
-    "in a finaliser": ("Pet(); gc.collect()", "ERROR", 0),
+    "in a finaliser": ("Pet(); gc.collect()", "CRITICAL", 0),
     "a warning": ("warnings.warn('Miu')", "WARNING", 0),
 }
 
@@ -40,12 +40,12 @@ def lines_of(code: str) -> tuple[list[dict[str, str]], int]:
     return [json.loads(line) for line in done.stdout.splitlines()], done.returncode
 
 
-@pytest.mark.parametrize(("code", "level", "exit_code"), FAULTS.values(), ids=FAULTS)
-def test_a_fault_comes_as_one_line(code: str, level: str, exit_code: int) -> None:
+@pytest.mark.parametrize(("code", "level", "exit_code"), ERRORS.values(), ids=ERRORS)
+def test_an_error_comes_as_one_line(code: str, level: str, exit_code: int) -> None:
     (line,), ended_with = lines_of(code)
     assert (line["level"], ended_with) == (level, exit_code)
     assert "Miu" in line.get("traceback", line["message"])
 
 
-def test_a_thread_that_ends_itself_is_no_fault() -> None:
+def test_a_thread_that_ends_itself_is_no_error() -> None:
     assert lines_of("run(sys.exit)") == ([], 0)

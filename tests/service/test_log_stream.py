@@ -1,4 +1,4 @@
-"""log_stream: a line is written whole and at once, or it is lost; whatever stdout is."""
+"""json_logs.LogStream: a line is written whole and at once, or it is lost; whatever stdout is."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""envelope: an id, the standard headers and one log line, for every request and every answer."""
+"""middleware: an id, the standard headers and one log line, for every request and every answer."""
 
 import json
 import logging
@@ -107,13 +107,14 @@ def test_one_line_tells_of_each_request(
     assert list(line) == [
         *("timestamp", "level", "logger", "message", "request_id", "trace_id", "release"),
         *("instance", "worker", "method", "path", "status", "duration_ms", "bytes"),
-        "remote_addr",
+        *("remote_addr", "code"),
     ]
     assert line["level"] == "INFO"
     assert (line["request_id"], line["trace_id"]) == ("marker", TRACE)
     assert (line["release"], line["instance"], line["worker"]) == ("v43", "web.1", worker_id())
     assert (line["method"], line["path"]) == ("POST", "/system/smoke-test")
-    assert (line["status"], line["remote_addr"]) == (422, "127.0.0.1")
+    assert (line["status"], line["code"]) == (422, "validation-error")
+    assert line["remote_addr"] == "127.0.0.1"
     assert isinstance(line["bytes"], int)
     assert isinstance(line["duration_ms"], float)
 
@@ -162,6 +163,7 @@ def test_the_size_of_the_body_is_logged_and_that_of_a_head_answer_is_none(
     client.head("/system/version")
     lines = request_lines(capfd.readouterr().out)
     assert [line["bytes"] for line in lines] == [size, 0]
+    assert not any("code" in line for line in lines)
 
 
 def test_a_body_of_unknown_length_is_counted_and_logged_under_its_request(
@@ -222,7 +224,7 @@ def test_successful_probes_can_be_left_out_of_the_log(
     ]
 
 
-def test_a_problem_found_before_the_app_comes_in_the_same_envelope(
+def test_a_problem_found_before_the_app_has_all_of_it_too(
     capfd: pytest.CaptureFixture[str], client: FlaskClient
 ) -> None:
     refuse = Middleware(Settings()).problem("uri-too-long", "The request line is too long.")
@@ -238,7 +240,8 @@ def test_a_problem_found_before_the_app_comes_in_the_same_envelope(
     assert (body["status"], body["code"]) == (414, "uri-too-long")
     assert body["request_id"] == seen["X-Request-ID"]
     (line,) = request_lines(capfd.readouterr().out)
-    assert (line["status"], line["request_id"]) == (414, seen["X-Request-ID"])
+    assert (line["status"], line["code"]) == (414, "uri-too-long")
+    assert line["request_id"] == seen["X-Request-ID"]
 
 
 @pytest.mark.parametrize("hops", [0, 1, 2])

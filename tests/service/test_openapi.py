@@ -12,12 +12,12 @@ from flask.views import MethodView
 from jsonschema import Draft202012Validator, FormatChecker
 from marshmallow import Schema, fields
 from openapi_spec_validator import validate
-from petsage.service.docs.catalogue import EXAMPLE_REQUEST_ID
 from werkzeug.test import TestResponse
 
 from petsage import __version__, create_app
 from petsage.contract import PROBLEMS
 from petsage.service.blueprint import StrictBlueprint
+from petsage.service.openapi import EXAMPLE_REQUEST_ID
 from petsage.service.settings import Release, Settings
 from tests.service.conftest import ClientOf
 
@@ -35,7 +35,7 @@ PATHS = {
     "/system/version": "get",
     "/": "get",
 }
-ANY_REQUEST = {"200", "400", "408", "412", "414", "431", "500"}
+ANY_REQUEST = {"200", "400", "412", "500"}
 FURTHER = {
     "/system/smoke-test": {"413", "415", "422"},
     "/api/v1/system/smoke-test": {"413", "415", "422"},
@@ -131,8 +131,23 @@ def test_every_component_is_used(document: Document) -> None:
 def test_every_schema_is_closed_and_requires_all_its_members(document: Document) -> None:
     for name, schema in document["components"]["schemas"].items():
         assert schema["additionalProperties"] is False, name
-        assert set(schema["required"]) == set(schema["properties"]), name
-        assert schema["description"], name
+        optional = {"errors", "checks"} if name == "Problem" else set()
+        assert set(schema["required"]) == set(schema["properties"]) - optional, name
+
+
+def test_what_no_view_gives_is_described_once(document: Document) -> None:
+    for code in ("request-timeout", "uri-too-long", "headers-too-large", "not-implemented"):
+        assert f"`{code}`" in document["info"]["description"]
+        assert code in document["x-problems"]
+    for path in PATHS:
+        assert not {"408", "414", "431", "501"} & set(operation_at(document, path)["responses"])
+
+
+def test_the_summaries_say_which_route_to_use(document: Document) -> None:
+    for path in ("/system/smoke-test", "/api/v1/system/smoke-test"):
+        assert "`/system/smoke-test`" in operation_at(document, path)["summary"]
+    for path in ("/system/health", "/api/v1/health"):
+        assert "`/system/live`" in operation_at(document, path)["summary"]
 
 
 def test_every_body_has_an_example_that_fits_its_schema(document: Document) -> None:
@@ -175,21 +190,21 @@ def test_every_error_is_a_problem_whose_examples_bear_its_status(document: Docum
         examples = answer["content"]["application/problem+json"]["examples"]
         for code, example in examples.items():
             assert example["value"]["code"] == code
-            assert example["value"]["status"] == PROBLEMS[code][0] == int(status)
-            assert example["value"]["title"] == example["summary"] == PROBLEMS[code][1]
+            assert example["value"]["status"] == PROBLEMS[code].status == int(status)
+            assert example["value"]["title"] == example["summary"] == PROBLEMS[code].title
 
 
 def test_each_400_of_a_body_stands_as_a_named_example(document: Document) -> None:
     answer = followed(document, operation_at(document, POST)["responses"]["400"])
     examples = answer["content"]["application/problem+json"]["examples"]
-    assert set(examples) == {code for code, (status, _) in PROBLEMS.items() if status == 400}
+    assert set(examples) == {code for code, known in PROBLEMS.items() if known.status == 400}
 
 
 def test_the_list_of_problems_has_each_code_of_the_contract(document: Document) -> None:
     assert list(document["x-problems"]) == list(PROBLEMS)
     for code, problem in document["x-problems"].items():
-        assert (problem["status"], problem["title"]) == PROBLEMS[code]
-        assert problem["description"].endswith(".")
+        assert (problem["status"], problem["title"]) == PROBLEMS[code][:2]
+        assert problem["description"] == PROBLEMS[code].when
 
 
 def broken(_: ClientOf) -> TestResponse:
@@ -221,7 +236,7 @@ PROVOKED: dict[str, Callable[[ClientOf], TestResponse]] = {
     "number-too-long": posted(b"1" * 1001),
     "bad-request": asked("/system/live", headers={"Expect-Release": ""}),
     "not-found": asked("/nothing"),
-    "method-not-allowed": asked("/system/live", "DELETE"),
+    "method-not-allowed": asked(POST, "DELETE"),
     "release-mismatch": lambda client_of: client_of(release=Release("v43")).get(
         "/system/live", headers={"Expect-Release": "v44"}
     ),
@@ -267,7 +282,6 @@ def test_the_documented_headers_are_those_of_the_answers(
     for name, header in headers.items():
         if header.get("required") or disclosed:
             fits(document, header["schema"], answer.headers[name])
-            fits(document, header["schema"], header["example"])
         else:
             assert name not in answer.headers
 
@@ -330,7 +344,6 @@ def test_a_feature_of_ones_own_stands_in_a_document_that_stays_valid() -> None:
     validate(document)
     assert [tag["name"] for tag in document["tags"]] == ["System Health", "Pets"]
     operation = document["paths"]["/pets/{number}"]["get"]
-    assert operation["responses"]["200"]["description"] == "A pet."
     assert operation["responses"]["409"]["description"] == "There is another."
     assert set(operation["responses"]) > ANY_REQUEST
     assert "PaginationMetadata" in document["components"]["schemas"]
@@ -373,4 +386,3 @@ def test_no_description_is_the_docstring_of_a_builtin(document: Document) -> Non
     docstrings.add("The type of the None singleton.")
     told = [node["description"] for node in nodes(document) if "description" in node]
     assert [words for words in told if words in docstrings] == []
-    assert document["components"]["schemas"]["Problem"]["description"].startswith("What went wrong")

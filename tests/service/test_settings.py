@@ -117,3 +117,34 @@ def test_names_of_two_hundred_characters_are_taken() -> None:
 def test_variables_that_kubernetes_makes_for_a_service_named_petsage_do_no_harm() -> None:
     made = {"PETSAGE_PORT": "tcp://10.0.0.1:80", "PETSAGE_SERVICE_HOST": "10.0.0.1"}
     assert Settings.from_environ(made) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("environ", "release", "commit"),
+    [
+        ({}, (None, None), (None, None)),
+        ({"PETSAGE_RELEASE": "a", "HEROKU_RELEASE_VERSION": "b"}, ("a", "PETSAGE_RELEASE"), None),
+        ({"PETSAGE_RELEASE": " ", "KAMAL_VERSION": "c"}, ("c", "KAMAL_VERSION"), None),
+        ({"HEROKU_RELEASE_VERSION": "v1"}, ("v1", "HEROKU_RELEASE_VERSION"), None),
+        (
+            {"RENDER_GIT_COMMIT": "abc"},
+            ("abc", "RENDER_GIT_COMMIT"),
+            ("abc", "RENDER_GIT_COMMIT"),
+        ),
+        (
+            {"HEROKU_SLUG_COMMIT": "s", "HEROKU_BUILD_COMMIT": "b", "SOURCE_VERSION": "v"},
+            None,
+            ("b", "HEROKU_BUILD_COMMIT"),
+        ),
+        ({"HEROKU_SLUG_COMMIT": "s", "SOURCE_VERSION": "v"}, None, ("s", "HEROKU_SLUG_COMMIT")),
+        ({"SOURCE_VERSION": "v"}, None, ("v", "SOURCE_VERSION")),
+    ],
+)
+def test_the_first_variable_that_is_not_blank_counts(
+    environ: dict[str, str],
+    release: tuple[str | None, str | None] | None,
+    commit: tuple[str | None, str | None] | None,
+) -> None:
+    found = Settings.from_environ(environ).release
+    assert (found.name, found.name_source) == (release or (None, None))
+    assert (found.commit, found.commit_source) == (commit or (None, None))

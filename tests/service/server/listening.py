@@ -14,11 +14,11 @@ from typing import Any
 import uvloop
 
 from petsage.service.envelope import Envelope
-from petsage.service.server.connection import Connection
-from petsage.service.server.connections import Connections, Limits, Service
-from petsage.service.server.head import HeadReader
-from petsage.service.server.threads import Threads
-from petsage.service.server.worker import ACCEPTORS, base_environ
+from petsage.server.connection import Connection
+from petsage.server.connections import Connections, Limits, Service
+from petsage.server.head import HeadReader
+from petsage.server.threads import Threads
+from petsage.server.worker import ACCEPTORS, base_environ
 from petsage.service.settings import Settings
 
 BODY_BYTES = 1_000

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from petsage.service.server.connections import TURNS_AT_A_TIME
+from petsage.server.connections import TURNS_AT_A_TIME
 from tests.service.server.listening import Listening, echo, listening
 
 pytestmark = pytest.mark.alone

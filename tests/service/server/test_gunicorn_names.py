@@ -18,7 +18,7 @@ from gunicorn.glogging import Logger
 from gunicorn.sock import BaseSocket, TCPSocket
 from gunicorn.workers.base import Worker
 
-from petsage.service.server import gunicorn_logger, worker
+from petsage.server import gunicorn_logger, worker
 
 ROOT = Path(__file__).parent.parent.parent.parent
 SERVER = Path(worker.__file__).parent

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from petsage.service.server.backlog import accept_new_connections, refuse_new_connections
+from petsage.server.backlog import accept_new_connections, refuse_new_connections
 from tests.running import ROOT, environment, running_service, until_gone
 
-CONFIG = "python:petsage.service.server.gunicorn_conf"
+CONFIG = "python:petsage.server.gunicorn_conf"
 
 
 def asked(port: int) -> tuple[int, str]:

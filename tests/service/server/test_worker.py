@@ -23,7 +23,7 @@ from tests.service.server.listening import Client
 
 pytestmark = pytest.mark.alone
 
-CONFIG = "gunicorn --config python:petsage.service.server.gunicorn_conf"
+CONFIG = "gunicorn --config python:petsage.server.gunicorn_conf"
 SLOW = f"{CONFIG} tests.service.server.apps:slow"
 PRINTS = f"{CONFIG} tests.service.server.apps:prints"
 GET = b"GET /system/live HTTP/1.1\r\nHost: a\r\n\r\n"

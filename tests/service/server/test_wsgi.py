@@ -16,7 +16,7 @@ from flask import Flask, request
 
 from petsage import create_app
 from petsage.service.logs import current_request
-from petsage.service.server import answer as server_answer
+from petsage.server import answer as server_answer
 from tests.service.server.listening import BODY_BYTES, Answer, echo, listening
 from tests.service.server.wsgi_apps import (
     TEXT,

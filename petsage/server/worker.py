@@ -20,7 +20,7 @@ from gunicorn.workers.base import Worker
 
 from petsage.server.protocol import TICK_SECONDS, Connection, Server, Timeouts
 from petsage.server.reader import MAX_HEAD_BYTES, Limits
-from petsage.server.wsgi import Application, Environ, ErrorsStream, Threads
+from petsage.server.wsgi import Application, Threads, base_environ
 from petsage.service.envelope import Envelope
 from petsage.service.settings import Settings
 
@@ -154,7 +154,7 @@ class PetSageWorker(Worker):  # type: ignore[misc]
             if listener.family == socket.AF_UNIX
             else self.loop.create_server
         )
-        connect = partial(Connection, server, base_environ(listener))
+        connect = partial(Connection, server, base_environ(listener.getsockname()))
         # uvloop listens anew, with a backlog of 100 where it is not told.
         return [
             await create(connect, sock=listener.dup(), backlog=self.cfg.backlog)
@@ -182,7 +182,7 @@ class PetSageWorker(Worker):  # type: ignore[misc]
         for acceptor in acceptors:
             acceptor.close()
         for listener in self.sockets:
-            connect = partial(Connection, server, base_environ(listener.sock))
+            connect = partial(Connection, server, base_environ(listener.sock.getsockname()))
             # The kernel resets what comes in between the last accept and the close: microseconds.
             for accepted in accept_all_and_close(listener.sock):
                 with suppress(OSError):
@@ -198,24 +198,6 @@ def accept_all_and_close(listener: socket.socket) -> list[socket.socket]:
             accepted.append(listener.accept()[0])
     listener.close()
     return accepted
-
-
-def base_environ(listener: socket.socket) -> Environ:
-    """Return what the environ of every request to a listener begins with."""
-    name = listener.getsockname()
-    host, port = (name[0], str(name[1])) if isinstance(name, tuple) else ("localhost", "")
-    return {
-        "SERVER_NAME": host,
-        "SERVER_PORT": port,
-        "SCRIPT_NAME": "",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.errors": ErrorsStream(),
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-        "wsgi.input_terminated": True,
-    }
 
 
 class GunicornLogger(Logger):  # type: ignore[misc]

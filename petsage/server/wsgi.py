@@ -37,6 +37,23 @@ _HOP_BY_HOP = frozenset(
 _SPECIAL = _HOP_BY_HOP | {"content-length", "date", "server"}
 
 
+def base_environ(address: tuple[Any, ...] | str) -> Environ:
+    """Return what every environ begins with that comes in at the `address` of a listener."""
+    host, port = ("localhost", "") if isinstance(address, str) else address[:2]
+    return {
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+        "SCRIPT_NAME": "",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": ErrorsStream(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+
+
 class Response(NamedTuple):
     """A response to be sent.
 

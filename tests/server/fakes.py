@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 from collections import deque
 from collections.abc import Callable
 from io import BytesIO
@@ -10,15 +9,16 @@ from typing import Any, cast
 
 from petsage.server.protocol import TICK_SECONDS, Connection, Server, Timeouts
 from petsage.server.reader import Limits
-from petsage.server.wsgi import Application, Environ
+from petsage.server.wsgi import Application, Environ, base_environ
 from petsage.service.envelope import Envelope
 from petsage.service.settings import Settings
+from tests.server.wire import Response
 
 BODY_BYTES = 1_000
 HIGH_WATER = 65_536
 TIMEOUTS = Timeouts(request=10.0, idle=95.0, stall=10.0, linger=5.0)
 DRAINING = Timeouts(request=10.0, idle=2.0, stall=2.0, linger=0.5)
-BASE = {"SCRIPT_NAME": "", "SERVER_NAME": "h", "SERVER_PORT": "80", "wsgi.url_scheme": "http"}
+BASE = base_environ(("192.0.2.9", 80))
 
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\n"
@@ -34,22 +34,6 @@ def echo(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     body += environ["wsgi.input"].read()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
-
-
-class Response:
-    """One response, read from bytes; `rest` is what follows it."""
-
-    def __init__(self, data: bytes, method: str = "GET") -> None:
-        file = BytesIO(data)
-        line = file.readline()
-        assert line.startswith(b"HTTP/1.1 "), data[:100]
-        self.status = int(line.split()[1])
-        self.headers = http.client.parse_headers(cast(Any, file))
-        without_body = method == "HEAD" or self.status in (100, 204, 304)
-        length = 0 if without_body else int(self.headers["Content-Length"])
-        self.body = file.read(length)
-        assert len(self.body) == length, "the response is cut"
-        self.rest = file.read()
 
 
 class Loop:
@@ -115,7 +99,7 @@ class Client:
         self._paused = False
         self._on_its_way: deque[bytes | None] = deque()
         self._over_high_water = False
-        self._protocol = Connection(world.server, cast(Environ, BASE))
+        self._protocol = Connection(world.server, BASE)
         self._protocol.connection_made(cast(Any, self))
 
     # What a test does.
@@ -145,8 +129,9 @@ class Client:
 
     def response(self, method: str = "GET") -> Response:
         """Return the next response."""
-        response = Response(self.received, method)
-        self.received = response.rest
+        file = BytesIO(self.received)
+        response = Response(file, method)
+        self.received = file.read()
         return response
 
     def statuses(self) -> list[int]:

@@ -16,10 +16,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.service.server.listening import Client
 
 from bench.traffic import Tally, exchange, for_seconds, get, post, steady
 from tests.running import ROOT, Service, environment, free_port, running_service
-from tests.service.server.listening import Client
 
 pytestmark = pytest.mark.alone
 

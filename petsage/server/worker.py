@@ -34,7 +34,7 @@ DRAINING = Timeouts(request=10.0, idle=2.0, stall=2.0, linger=0.5)
 # The master closes its listeners before it sends SIGTERM, but a platform that signals every process
 # at once (Heroku) may have this worker hear of it first. What the master's socket still queues
 # when the master closes it is lost, so until then it is served here.
-MASTER_CLOSES_SECONDS = 0.2
+MASTER_CLOSES_SECONDS = 0.5
 # libuv takes one new connection from a listener each time that it looks. So it is given the same
 # listener so many times, or a probe would wait behind hundreds of others while the loop is busy.
 ACCEPTORS = 8

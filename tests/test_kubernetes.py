@@ -10,8 +10,8 @@ import yaml
 from petsage.service.release import INSTANCE_VARIABLES, RELEASE_VARIABLES
 
 from petsage import contract
+from petsage.server import gunicorn_conf
 from petsage.service import settings
-from petsage.service.server import gunicorn_conf
 from tests.running import ROOT, web_line
 
 MANIFEST = {

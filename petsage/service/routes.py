@@ -33,12 +33,11 @@ smoke_test_blueprint = StrictBlueprint(
 )
 
 
-@smoke_test_blueprint.route(contract.SMOKE_TEST_V1_PATH, methods=["POST"], endpoint="smoke_test_v1")
 @smoke_test_blueprint.route(contract.SMOKE_TEST_PATH, methods=["POST"])
 @smoke_test_blueprint.arguments(schemas.SmokeTestIn())
 @smoke_test_blueprint.response(200, schemas.SmokeTestOut())
 def smoke_test(body: dict[str, str]) -> Response:
-    """Echo a ping. Use `/system/smoke-test`, or the same where a proxy forwards `/api/v1` alone."""
+    """Echo a ping, strictly validated: the smoke test to use after a deploy."""
     reject_query()
     return json_response(
         {
@@ -48,6 +47,13 @@ def smoke_test(body: dict[str, str]) -> Response:
             "timestamp": rfc3339(time()),
         }
     )
+
+
+smoke_test_blueprint.route(contract.SMOKE_TEST_V1_PATH, methods=["POST"], endpoint="smoke_test_v1")(
+    smoke_test_blueprint.doc(
+        summary="The same as /system/smoke-test, where a proxy forwards /api/v1 alone."
+    )(smoke_test)
+)
 
 
 @smoke_test_blueprint.route(contract.BACKEND_SMOKE_TEST_PATH)
@@ -82,13 +88,13 @@ def system_blueprint(settings: Settings, readiness: Readiness) -> StrictBlueprin
     @system.route(contract.API_HEALTH_PATH)
     @system.response(200, schemas.ApiHealthOut())
     def api_health() -> Response:
-        """Say that the API responds: `/system/live` under `/api/v1`, with a message."""
+        """Say that the API responds: for people; probes use /system/live."""
         return _ok(contract.API_HEALTH_MESSAGE)
 
     @system.route(contract.SYSTEM_HEALTH_PATH)
     @system.response(200, schemas.SystemHealthOut())
     def system_health() -> Response:
-        """Say that the system responds: `/system/live`, with a message."""
+        """Say that the system responds: for people; probes use /system/live."""
         return _ok(contract.SYSTEM_HEALTH_MESSAGE)
 
     @system.route(contract.LIVE_PATH)

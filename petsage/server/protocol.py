@@ -10,16 +10,13 @@ import enum
 import logging
 import math
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from email.utils import formatdate
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from petsage.server.reader import Limits, RejectedError, Request, RequestReader
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from petsage.server.wsgi import Application, Environ, Response, Threads
+from petsage.server.wsgi import Application, Environ, Response, Threads
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +30,6 @@ TURNS_AT_A_TIME = 8
 TIMEOUTS_AT_A_TIME = 16
 # Larger bodies are written as they are: an app may give the same one to many clients.
 MAX_JOINED_BYTES = 65_536
-# What a client may still send after a response that ends the connection. It is read and dropped:
-# to close a socket with unread bytes resets it, and the client would lose the response.
-MAX_DISCARDED_BYTES = 256 * 1024 * 1024
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE = b"Connection: close\r\n\r\n"
@@ -125,8 +119,7 @@ class Server:
         Where none idles it is the new one, of which nothing is known yet.
         """
         if len(self._connections) >= self._max_connections:
-            idle = (one for one in self._connections if not one.is_busy)
-            leaving = next(idle, connection)
+            leaving = next((one for one in self._connections if not one.is_busy), connection)
             leaving.abort()
             # Not when the loop reports it: more may come in before, and each needs its own.
             self.remove(leaving)
@@ -181,11 +174,6 @@ class Server:
         for connection in self._connections:
             connection.shorten_deadline()
 
-    def abort_all(self) -> None:
-        """End every connection at once."""
-        for connection in list(self._connections):
-            connection.abort()
-
 
 class Connection(asyncio.Protocol):
     """One connection, from accept to close. The methods are in the order of a request's life."""
@@ -200,7 +188,6 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._writable = True
         self._unsent = 0  # bytes that the client had not taken at the last deadline
-        self._discarded = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take in the new connection."""
@@ -216,12 +203,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take in what the client has sent."""
         if self._state is State.LINGERING:
-            self._discarded += len(data)
-            if self._discarded > MAX_DISCARDED_BYTES:
-                self._transport.abort()
+            # Read and dropped: to close a socket with unread bytes resets it, and the client
+            # would lose the response.
             return
         self._reader.feed(data)
-        if self.is_busy or not self._writable:
+        if self.is_busy or (self._state is State.IDLE and not self._writable):
             self._reading = False
             self._transport.pause_reading()
         else:
@@ -265,7 +251,8 @@ class Connection(asyncio.Protocol):
         if self._half_closed:
             self._reject(self._reader.incomplete())
             return
-        if self._reader.wants_continue():
+        if self._reader.expects_continue:
+            self._reader.expects_continue = False
             self._transport.write(_CONTINUE)
         self._resume_reading()
 
@@ -336,12 +323,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on reading."""
         self._writable = True
-        if self._transport.is_closing():
-            return
-        if self._state is State.IDLE:
+        if self._state is State.IDLE and not self._transport.is_closing():
             self._await_next()
-        elif self._state is State.READING:  # a 100 was too much
-            self._read(pipelined=True)
 
     def _end(self) -> None:
         """End the connection so that the client gets its last response."""
@@ -373,14 +356,9 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def shorten_deadline(self) -> None:
-        """Allow no more time than the timeouts do from now on. A request keeps what it has."""
-        timeouts = self._server.timeouts
-        allowed = {
-            State.NEW: timeouts.idle,
-            State.IDLE: timeouts.idle if self._writable else timeouts.stall,
-            State.LINGERING: timeouts.linger,
-        }
-        self.deadline = min(self.deadline, self._server.now + allowed.get(self._state, math.inf))
+        """Allow what is no request no more time than an idle connection has from now on."""
+        if self._state in (State.NEW, State.IDLE, State.LINGERING):
+            self.deadline = min(self.deadline, self._server.now + self._server.timeouts.idle)
 
     def abort(self) -> None:
         """End the connection at once."""

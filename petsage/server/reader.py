@@ -8,6 +8,7 @@ around the `;` of an extension in the others, and has no limits.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 from io import BytesIO
 from ipaddress import IPv6Address
@@ -33,7 +34,7 @@ _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([!\"$-~]+) HTTP/1\.([0-9])\r\n
 _LINE_BEGINNING = re.compile(rb"[!-~]*+(?: [!-~]*+(?: [!-~]*+)?+)?+\r?")
 # Some clients send one after a body; it is no part of the next request (section 2.2).
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{0,5}))?")
+_HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{0,5}))?")
 _ABSOLUTE_FORM = re.compile(r"(?i:https?)://([^/?]*)([^?]*)(?:\?.*)?")
 _CODING = re.compile(_TOKEN.decode())
 
@@ -96,6 +97,7 @@ class RequestReader:
 
     Attributes:
         data: what was received and belongs to no request yet.
+        expects_continue: whether the client waits for a 100 before it sends the body.
 
     """
 
@@ -109,7 +111,7 @@ class RequestReader:
         self._environ: Environ = {}  # of the request that is being read
         self._body: _MeasuredBody | _ChunkedBody | None = None
         self._keep_alive = False
-        self._expects_continue = False
+        self.expects_continue = False
         self._is_ambiguous = False
 
     @property
@@ -136,11 +138,6 @@ class RequestReader:
             self._body = self._read_head(self.data[:end])
             self.data = self.data[end:]
         return self._read_body(self._body)
-
-    def wants_continue(self) -> bool:
-        """Return whether the client waits for a 100 before it sends the body: once at most."""
-        wants, self._expects_continue = self._expects_continue, False
-        return wants
 
     def rejection(self, code: str, detail: str | None = None) -> RejectedError:
         """Return the rejection of the request that is being read."""
@@ -202,7 +199,8 @@ class RequestReader:
         self._check_host(required=minor > 0)
         if not path.startswith("/"):
             self._resolve(target)
-        self._keep_alive = self._may_keep_alive(minor)
+        options = _connection_options(environ.get("HTTP_CONNECTION", ""))
+        self._keep_alive = "close" not in options and (minor > 0 or "keep-alive" in options)
         return self._body_of(minor)
 
     def _read_fields(self, head: bytes) -> None:
@@ -212,8 +210,7 @@ class RequestReader:
             pass  # no protocol is switched to here: the request is served as it is
         except HttpParserError as error:
             self._check_coding()
-            detail = f"The request is not valid HTTP: {str(error) or 'unknown reason'}."
-            raise self.rejection("bad-request", detail) from None
+            raise self.rejection("bad-request", f"This is not valid HTTP: {error}.") from None
         if self._is_ambiguous:
             raise self.rejection("bad-request", "Host or Content-Type is there twice.")
 
@@ -250,16 +247,6 @@ class RequestReader:
         environ["HTTP_HOST"] = absolute[1]
         environ["PATH_INFO"] = _unquoted(absolute[2]) or "/"
 
-    def _may_keep_alive(self, minor: int) -> bool:
-        environ = self._environ
-        connection = environ.get("HTTP_CONNECTION")
-        if environ["REQUEST_METHOD"] == "CONNECT":
-            return False
-        if connection is None:
-            return minor > 0
-        options = {option.strip().lower() for option in connection.split(",")}
-        return "close" not in options and (minor > 0 or "keep-alive" in options)
-
     # The body.
 
     def _check_coding(self) -> bool:
@@ -276,27 +263,24 @@ class RequestReader:
 
     def _body_of(self, minor: int) -> _MeasuredBody | _ChunkedBody:
         environ = self._environ
-        body: _MeasuredBody | _ChunkedBody
-        if self._check_coding():
-            if minor == 0:
-                raise self.rejection("bad-request", "HTTP/1.0 has no transfer codings.")
-            del environ["HTTP_TRANSFER_ENCODING"]
-            body = _ChunkedBody(self._limits.body)
-        else:
-            body = _MeasuredBody(int(environ.get("CONTENT_LENGTH") or 0), self._limits.body)
         if minor > 0 and environ.get("HTTP_EXPECT", "").lower() == "100-continue":
-            self._expects_continue = True
-        return body
+            self.expects_continue = True
+        if not self._check_coding():
+            return _MeasuredBody(int(environ.get("CONTENT_LENGTH") or 0), self._limits.body)
+        if minor == 0:
+            raise self.rejection("bad-request", "HTTP/1.0 has no transfer codings.")
+        del environ["HTTP_TRANSFER_ENCODING"]
+        return _ChunkedBody(self._limits.body)
 
     def _read_body(self, body: _MeasuredBody | _ChunkedBody) -> Request | None:
         environ = self._environ
         data, self.data = self.data, b""
         if data:
             # A client that sends the body already waits for nothing.
-            self._expects_continue = False
+            self.expects_continue = False
         try:
             rest = body.feed(data)
-        except _BrokenChunkError:
+        except ValueError:
             raise self.rejection("incomplete-body", "A chunk of the body is broken.") from None
         if rest is None:
             return None
@@ -311,10 +295,6 @@ class RequestReader:
         request = Request(environ, self._keep_alive and not body.too_large)
         self._begin()
         return request
-
-
-class _BrokenChunkError(ValueError):
-    """The chunks of a body break the rules of section 7.1."""
 
 
 class _MeasuredBody:
@@ -347,7 +327,7 @@ class _ChunkedBody:
     def feed(self, data: bytes) -> bytes | None:
         """Take in `data`; return what follows the body once it is complete, None before.
 
-        Raises _BrokenChunkError.
+        Raises ValueError where the chunks break the rules of section 7.1.
         """
         data, at = self._unread + data, 0
         while True:
@@ -364,7 +344,7 @@ class _ChunkedBody:
             line = self._expected.fullmatch(data, at, end)
             self._framing += end - at
             if line is None or self._framing > FRAMING_BYTES + FRAMING_PER_BYTE * len(self.data):
-                raise _BrokenChunkError
+                raise ValueError("a broken chunk")
             at = end
             if self._expected is _SIZE_LINE:
                 self._missing = int(line[1], 16)
@@ -376,22 +356,24 @@ class _ChunkedBody:
                 return data[at:]
         self._unread = data[at:]
         if len(self._unread) > FRAMING_BYTES:
-            raise _BrokenChunkError
+            raise ValueError("a broken chunk")
         return None
 
 
 @lru_cache(maxsize=256)
 def _is_host(value: str) -> bool:
     """Return whether `value` is a host with or without a port (RFC 9110, section 7.2)."""
-    host = _HOST.fullmatch(value.encode("latin-1"))
+    host = _HOST.fullmatch(value)
     if host is None or int(host["port"] or 0) > 65_535:
         return False
-    if host["ipv6"] is not None:
-        try:
-            IPv6Address(host["ipv6"].decode())
-        except ValueError:
-            return False
-    return True
+    with suppress(ValueError):
+        return bool(IPv6Address(host["ipv6"] or "::"))
+    return False
+
+
+@lru_cache(maxsize=256)
+def _connection_options(value: str) -> frozenset[str]:
+    return frozenset(option.strip().lower() for option in value.split(","))
 
 
 @lru_cache(maxsize=1024)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from io import RawIOBase
+from io import RawIOBase, TextIOBase
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -20,11 +19,7 @@ from petsage.service.json_logs import RequestContext, current_request
 from petsage.service.middleware import REQUEST_ID_KEY, request_id_of, trace_id_of
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from _typeshed.wsgi import WSGIApplication
-
-    ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 Environ = dict[str, Any]
 
@@ -32,15 +27,7 @@ log = logging.getLogger(__name__)
 
 # The connection is the server's business (PEP 3333, "Other HTTP Features").
 _HOP_BY_HOP = frozenset(
-    [
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ]
+    ["connection", "keep-alive", "proxy-connection", "trailer", "transfer-encoding", "upgrade"]
 )
 _SPECIAL = _HOP_BY_HOP | {"content-length", "date", "server"}
 
@@ -124,55 +111,44 @@ def _log_failure(error: BaseException, environ: Environ) -> None:
     current_request.reset(token)
 
 
-class _Start:
-    """What an app says with `start_response`, and writes with what that returns."""
-
-    __slots__ = ("headers", "parts", "status")
-
-    def __init__(self) -> None:
-        self.status: str | None = None
-        self.headers: list[tuple[str, str]] = []
-        self.parts: list[bytes] = []
-
-    def __call__(
-        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
-    ) -> Callable[[bytes], None]:
-        if self.status is not None and exc_info is None:
-            raise RuntimeError("start_response() was called twice without exc_info")
-        self.status, self.headers = status, headers
-        return self.parts.append
-
-
 def _call(app: WSGIApplication, environ: Environ, date: str) -> Response:
-    start = _Start()
-    body = app(environ, start)
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+    parts: list[bytes] = []
+
+    def start_response(
+        status: str, headers: list[tuple[str, str]], exc_info: object = None
+    ) -> Callable[[bytes], None]:
+        if started and exc_info is None:
+            raise RuntimeError("start_response() was called twice without exc_info")
+        started[:] = [(status, headers)]
+        return parts.append
+
+    body = app(environ, start_response)
     try:
         for part in body:
-            start.parts.append(part)
+            parts.append(part)
     finally:
         close = getattr(body, "close", None)
         if close is not None:
             close()
-    if start.status is None:
+    if not started:
         raise RuntimeError("the app has not called start_response()")
-    return _response(environ["REQUEST_METHOD"], start.status, start.headers, start.parts, date)
+    return _response(environ["REQUEST_METHOD"], *started[0], b"".join(parts), date)
 
 
 def _response(
-    method: str, status: str, headers: Iterable[tuple[str, str]], parts: list[bytes], date: str
+    method: str, status: str, headers: Iterable[tuple[str, str]], body: bytes, date: str
 ) -> Response:
-    # A single part is not copied.
-    body = b"".join(parts)
     code = status[:3]
     without_length = code in ("204", "304") or code[0] == "1"
     without_body = without_length or method == "HEAD"
     seen: dict[str, str] = {}
     lines = [f"HTTP/1.1 {status}"]
     for name, value in headers:
-        special = _special(name)
-        if special is not None:
-            seen[special] = value
-            if special in _HOP_BY_HOP or (special == "content-length" and code == "204"):
+        lower = name.lower()
+        if lower in _SPECIAL:
+            seen[lower] = value
+            if lower in _HOP_BY_HOP or (lower == "content-length" and code == "204"):
                 continue
         lines.append(f"{name}: {value}")
     if "server" not in seen:
@@ -195,13 +171,6 @@ def _response(
     return Response(f"{head}\r\n".encode("latin-1"), b"" if without_body else body, keep_alive)
 
 
-@lru_cache(maxsize=256)
-def _special(name: str) -> str | None:
-    """Return the lower-case name of a header that the server has to look at."""
-    lower = name.lower()
-    return lower if lower in _SPECIAL else None
-
-
 class UnreceivedBody(RawIOBase):
     """The input of a request whose body is over the limit and not received: reading it fails.
 
@@ -213,10 +182,6 @@ class UnreceivedBody(RawIOBase):
         super().__init__()
         self._limit = limit
 
-    def readable(self) -> bool:
-        """Return True, so that an attempt reaches `readinto`."""
-        return True
-
     def readinto(self, _buffer: object) -> NoReturn:
         """Raise what Flask turns into a 413."""
         raise RequestEntityTooLarge(
@@ -224,7 +189,7 @@ class UnreceivedBody(RawIOBase):
         )
 
 
-class ErrorsStream:
+class ErrorsStream(TextIOBase):
     """`wsgi.errors`: each line that an app writes to it becomes a log record."""
 
     def __init__(self) -> None:
@@ -238,11 +203,6 @@ class ErrorsStream:
             if line:
                 self._log.error("%s", line)
         return len(text)
-
-    def writelines(self, lines: list[str]) -> None:
-        """Log each of `lines`."""
-        for line in lines:
-            self.write(line)
 
     def flush(self) -> None:
         """Log what has been written of a line."""
@@ -270,8 +230,7 @@ class Threads:
             self._unfinished += 1
             if self._threads < min(self._unfinished, self._limit):
                 self._threads += 1
-                name = f"view-{self._threads}"
-                threading.Thread(target=self._work, name=name, daemon=True).start()
+                threading.Thread(target=self._work, daemon=True).start()
         self._calls.put(call)
 
     def _work(self) -> None:

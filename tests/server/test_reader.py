@@ -169,11 +169,11 @@ def test_the_connection_is_kept_as_section_9_3_says(
         (b"Content-Length: 3\r\n", False),
     ],
 )
-def test_a_100_is_wanted_once_before_the_body(fields: bytes, waits: bool) -> None:
+def test_a_100_is_wanted_before_the_body(fields: bytes, waits: bool) -> None:
     one = reader()
     one.feed(POST + fields + b"\r\n")
     assert one.next_request() is None
-    assert [one.wants_continue(), one.wants_continue()] == [waits, False]
+    assert [one.expects_continue] == [waits]
 
 
 def test_no_100_is_wanted_by_http_1_0_nor_once_the_body_is_coming() -> None:
@@ -182,7 +182,7 @@ def test_no_100_is_wanted_by_http_1_0_nor_once_the_body_is_coming() -> None:
         one = reader()
         one.feed(raw)
         assert one.next_request() is None
-        assert not one.wants_continue()
+        assert not one.expects_continue
 
 
 def test_a_body_over_the_limit_cannot_be_read_and_ends_the_connection() -> None:

@@ -29,6 +29,7 @@ def expect_release(
         headers += [("Retry-After", "1")] if status == 412 else []
         problem = {"type": f"urn:petsage:problem:{code}", "title": title, "status": status}
         start_response(f"{status} {title}", headers)
-        return [json.dumps(problem | {"detail": detail, "code": code}).encode()]
+        body = json.dumps(problem | {"detail": detail, "code": code}).encode()
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     return check

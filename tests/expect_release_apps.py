@@ -1,12 +1,14 @@
 """Apps that serve every request, bare and behind the examples' middleware.
 
 The environment names their release and commit, as EXAMPLE_RELEASE and EXAMPLE_COMMIT. The body of
-each response is the release, a space, and the body of the request.
+each response is the release, a space, and the body of the request. As a command, this serves `wsgi`
+with the standard library's server, which leaves everything to the app.
 """
 
 import os
 from collections.abc import Iterable
 from typing import Any
+from wsgiref.simple_server import make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from examples import expect_release_asgi, expect_release_wsgi
@@ -36,3 +38,6 @@ async def bare_asgi(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 wsgi = expect_release_wsgi.expect_release(bare, release=RELEASE, commit=COMMIT)
 asgi = expect_release_asgi.expect_release(bare_asgi, release=RELEASE, commit=COMMIT)
+
+if __name__ == "__main__":
+    make_server("127.0.0.1", int(os.environ["PORT"]), wsgi).serve_forever()

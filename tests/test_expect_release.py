@@ -109,8 +109,9 @@ def petsage(release: str | None, commit: str | None) -> Iterator[Server]:
 
 @contextmanager
 def wsgi(release: str | None, commit: str | None) -> Iterator[Server]:
-    command = f"{GUNICORN} tests.expect_release_apps:wsgi"
-    with running_service(command, **told("EXAMPLE_", release, commit)) as service:
+    with running_service(
+        "python -m tests.expect_release_apps", **told("EXAMPLE_", release, commit)
+    ) as service:
         yield Server(service.port)
 
 
@@ -240,8 +241,11 @@ def test_6_unknown_is_no_release_even_where_the_app_was_told_so(
             assert server.send(expected).problem == (412, "release-mismatch")
 
 
-def test_7_who_was_not_told_its_release_serves_no_expectation(start: Start) -> None:
-    with start(None, None) as untold:
+@pytest.mark.parametrize("name", [None, ""], ids=["unset", "empty"])
+def test_7_who_was_not_told_its_release_serves_no_expectation(
+    start: Start, name: str | None
+) -> None:
+    with start(name, name) as untold:
         assert untold.send().status == 200
         for expected in (RELEASE, COMMIT, "None", "null", "undefined", "false", "0000000"):
             assert untold.send(expected).problem == (412, "release-mismatch")

@@ -22,11 +22,8 @@ pytestmark = pytest.mark.contract
 HOST = "https://shop.example"
 RELEASE = "v43"
 COMMIT = "0f9a3b7c5d1e2f4a6b8c0d9e7f5a3b1c2d4e6f80"
-SHAPES = [
-    match.groups()
-    for block in blocks("shell", DOCUMENTS["docs/any-service.md"])
-    if (match := re.fullmatch(r"# (.+)\n(petsage .+)\n", block))
-]
+PAGE = DOCUMENTS["docs/any-service.md"]
+SHAPES = re.findall(r"^```shell\n# (.+)\n(petsage .+)\n```$", PAGE, re.MULTILINE)
 each_shape = pytest.mark.parametrize(("shown", "line"), SHAPES, ids=[line for _, line in SHAPES])
 
 
@@ -58,6 +55,10 @@ def test_the_doc_has_the_shapes_of_the_field() -> None:
     options = [option for _, line in SHAPES for option in re.findall(r"--release-\w+", line)]
     assert set(options) == {"--release-json", "--release-header", "--release-text"}
     assert len(options) == len(SHAPES)
+    # So every line of the pages is run here.
+    pages = blocks("shell", PAGE) + blocks("shell", DOCUMENTS["docs/expect-release.md"])
+    lines = {line for block in pages for line in block.splitlines() if line.startswith("petsage")}
+    assert lines == {line for _, line in SHAPES}
 
 
 @each_shape

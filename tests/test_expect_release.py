@@ -22,6 +22,7 @@ import pytest
 
 from examples import expect_release_asgi
 from petsage import contract
+from tests.documents import DOCUMENTS, blocks
 from tests.running import ROOT, free_port, running_service
 from tests.tools import require
 
@@ -347,3 +348,41 @@ def test_an_example_is_one_short_file_without_dependencies(path: Path) -> None:
         assert {str(module).partition(".")[0] for module in modules} <= sys.stdlib_module_names
     else:
         assert "require(" not in text
+
+
+PAGE = DOCUMENTS["docs/expect-release.md"]
+
+
+@pytest.fixture(scope="module")
+def example() -> Iterator[Server]:
+    """Run the WSGI example, told its release and commit."""
+    with wsgi(RELEASE, COMMIT) as server:
+        yield server
+
+
+def test_the_problem_on_the_page_is_the_one_that_is_sent(example: Server) -> None:
+    shown = PAGE.partition("```json\n")[2].partition("```")[0]
+    assert json.loads(shown) == json.loads(example.send("v44").body)
+
+
+@pytest.mark.parametrize("script", blocks("sh", PAGE), ids=["wait", "check"])
+def test_a_script_of_the_page_prints_what_it_says(example: Server, script: str) -> None:
+    require("curl")
+    url = f"http://127.0.0.1:{example.port}"
+    done = subprocess.run(
+        ["sh", "-ec", script.replace("https://shop.example", url)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = re.findall(r"# (\d{3})$", script, re.MULTILINE)
+    assert done.stdout.split() == (expected or [RELEASE])
+
+
+def test_the_page_names_the_variables_of_the_haproxy_example() -> None:
+    configuration = Path(ROOT, "examples", "expect_release_haproxy.cfg").read_text()
+    (command,) = [block for block in blocks("shell", PAGE) if "haproxy -f" in block]
+    named = set(re.findall(r"\b([A-Z_]+)=", command))
+    assert named == {"FRONT", "BLUE", "BLUE_RELEASE", "GREEN", "GREEN_RELEASE"}
+    assert named | {"BLUE_COMMIT", "GREEN_COMMIT"} == set(re.findall(r"\$\{(\w+)\}", configuration))

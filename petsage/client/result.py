@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from petsage.contract import COMMIT_PREFIX_MIN_DIGITS, release_matches
 
 
 class Failure(StrEnum):
@@ -19,6 +22,10 @@ class Failure(StrEnum):
     OTHER_STATUS = "other status"
     WRONG_PONG = "wrong pong"
     NOT_THE_SERVICE = "not the service"
+
+
+# No response came at all.
+TRANSPORT = frozenset({Failure.DNS, Failure.REFUSED, Failure.RESET, Failure.TLS, Failure.TIMEOUT})
 
 
 class Outcome(StrEnum):
@@ -37,6 +44,10 @@ class Outcome(StrEnum):
     RATE_LIMITED = "rate-limited"
     # A correct response of any service that came from a cache, and so proves nothing.
     CACHED = "cached"
+
+
+def _is_commit(text: str) -> bool:
+    return len(text) >= COMMIT_PREFIX_MIN_DIGITS and set(text) <= set(string.hexdigits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +91,18 @@ class PingResult:
     def names_release(self) -> bool:
         """Whether the response names its release or commit, be it as `unknown`."""
         return self.release is not None or self.commit is not None
+
+    def names(self, expected: str) -> bool:
+        """Return whether the response names `expected` as its release, or as its commit.
+
+        Of two commits either may be the beginning of the other: services other than PetSage often
+        show a short one.
+        """
+        if release_matches(expected, self.release, self.commit):
+            return True
+        commits = (expected.lower(), (self.release or "").lower())
+        shorter, longer = sorted(commits, key=len)
+        return all(map(_is_commit, commits)) and longer.startswith(shorter)
 
     @property
     def of_service(self) -> bool:

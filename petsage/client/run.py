@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from petsage.client.bad_requests import BadRequestResult
-    from petsage.client.history import History
+    from petsage.client.history import CurrentState, History
     from petsage.client.verdict import Streak
 
 
@@ -83,4 +83,22 @@ class Run:
     budget: Budget = field(default_factory=Budget)
     deploy: DeployResult | None = None
     most_late_s: float = 0.0
-    paused_s: float = 0.0
+
+    @property
+    def current(self) -> CurrentState:
+        """Who responds at the end, or now."""
+        return self.history.current(
+            addresses=len(self.addresses),
+            last=self.streak.consecutive,
+            silence_s=3.0 if self.kind == "rollout" else 0.0,
+        )
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the expected release (None: the service) responds incorrectly at the end.
+
+        Two of the last pings must have found that; in a smoke test also the last one alone.
+        """
+        current = self.current
+        alone = self.kind == "smoke-test" and current.ends_incorrect
+        return len(current.incorrect) >= 2 or alone

@@ -105,7 +105,8 @@ class CurrentState:
     that are the expected release, `instances` the instances of each. `since` is when an unbroken
     series of such responses, or of failed pings, began; None where releases alternate. `outcome`
     is what most of the last pings came to where none got a response of the service: DOWN,
-    NOT_REACHED, RATE_LIMITED or CACHED; `failed` is the last failed ping after the last response.
+    NOT_REACHED, RATE_LIMITED or CACHED, and `failed` the last of those; else `failed` is the very
+    last ping, where that failed.
     `incorrect` are the incorrect responses of the expected release among the last pings;
     `ends_incorrect` says that the very last ping was one.
     """
@@ -291,6 +292,7 @@ class History:
             # In doubt the service is down, and not merely out of reach.
             order = (Outcome.DOWN, Outcome.NOT_REACHED, Outcome.RATE_LIMITED, Outcome.CACHED)
             outcome = max(order, key=lambda one: met[one])
+            failed = next(one for one in reversed(tail) if one.outcome is outcome)
             return CurrentState(since=self._silent_from(), outcome=outcome, failed=failed)
         releases, since = self._responding()
         names = list(dict.fromkeys(name for name, _ in releases))

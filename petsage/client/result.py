@@ -108,3 +108,26 @@ class PingResult:
     def of_service(self) -> bool:
         """Whether the service itself responded, correctly or not."""
         return self.outcome in (Outcome.CORRECT, Outcome.MISMATCH, Outcome.INCORRECT)
+
+
+class BadRequestOutcome(StrEnum):
+    """What came of a request that must be rejected."""
+
+    REJECTED = "rejected"
+    # A response of the service that is not the documented rejection.
+    ACCEPTED = "accepted"
+    # Something else responded, or nothing did.
+    NOT_DELIVERED = "not-delivered"
+    OTHER_RELEASE = "other-release"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadRequestResult:
+    """What came of one bad request: status and code, as in "422 validation-error"."""
+
+    name: str
+    expected: str
+    got: str
+    outcome: BadRequestOutcome
+    address: str | None = None
+    release: str | None = None

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from petsage.client.bad_requests import BadRequestResult
     from petsage.client.history import CurrentState, History
+    from petsage.client.result import BadRequestResult
     from petsage.client.verdict import Streak
 
 

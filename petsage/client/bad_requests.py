@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from petsage import contract
 from petsage.client.http_client import Exchange, HttpClient, Request
 from petsage.client.probe import MISMATCH_STATUS, RunIds, has_mark, origin, problem_code
 from petsage.client.response import Response, printable
-from petsage.client.result import Failure
+from petsage.client.result import BadRequestOutcome, BadRequestResult, Failure
 
 TEN_GIB = 10 * 1024**3
 ATTEMPTS = 3
@@ -47,30 +46,6 @@ class BadRequest:
     def expected(self) -> str:
         """The rejection, as the reports show it: the status and, where it counts, the code."""
         return str(self.status) if self.any_code else f"{self.status} {self.code}"
-
-
-class BadRequestOutcome(StrEnum):
-    """What came of a bad request."""
-
-    REJECTED = "rejected"
-    # PetSage responded, but not with the rejection.
-    ACCEPTED = "accepted"
-    # Something else responded, or nothing: it shows nothing of the service.
-    NOT_DELIVERED = "not delivered"
-    # Another release than the expected one responded.
-    OTHER_RELEASE = "other release"
-
-
-@dataclass(frozen=True, slots=True)
-class BadRequestResult:
-    """What came of one bad request; `expected` and `got` are statuses and codes in words."""
-
-    name: str
-    expected: str
-    got: str
-    outcome: BadRequestOutcome
-    address: str | None = None
-    release: str | None = None
 
 
 BAD_REQUESTS = (
@@ -149,7 +124,12 @@ def _judge(bad_request: BadRequest, exchange: Exchange, expect: str | None) -> B
         outcome, got = _judge_response(bad_request, response, expect)
         release = origin(response)["release"]
     return BadRequestResult(
-        bad_request.name, bad_request.expected, got, outcome, exchange.address, release
+        name=bad_request.name,
+        expected=bad_request.expected,
+        got=got,
+        outcome=outcome,
+        address=exchange.address,
+        release=release,
     )
 
 

@@ -40,34 +40,32 @@ class ReleaseSource:
 
 
 def release_source(
-    pointer: str | None = None, header: str | None = None, pattern: str | None = None
+    *, json: str | None = None, header: str | None = None, text: str | None = None
 ) -> ReleaseSource | None:
     """Return where --release-json, --release-header or --release-text find the release.
 
     None where none of them is given. Raises ValueError with a sentence where one of them is
     broken, or more than one is given.
     """
-    if sum(given is not None for given in (pointer, header, pattern)) > 1:
+    if sum(given is not None for given in (json, header, text)) > 1:
         raise ValueError("give only one of --release-json, --release-header and --release-text")
-    if pointer is not None:
-        names = _names_from(pointer)
-        return ReleaseSource(f"--release-json {pointer}", lambda response: _json(response, names))
+    if json is not None:
+        names = _names_from(json)
+        return ReleaseSource(f"--release-json {json}", lambda response: _json(response, names))
     if header is not None:
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", header):
             raise ValueError(f"{header!r} is no name of a header")
         return ReleaseSource(
             f"--release-header {header}", lambda response: _header(response, header)
         )
-    if pattern is not None:
+    if text is not None:
         try:
-            compiled = re.compile(pattern)
+            pattern = re.compile(text)
         except re.error as error:
-            raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
-        if not compiled.groups:
-            raise ValueError(f"{pattern!r} has no group; put the release in parentheses")
-        return ReleaseSource(
-            f"--release-text {pattern}", lambda response: _text(response, compiled)
-        )
+            raise ValueError(f"{text!r} is no regular expression: {error}") from None
+        if not pattern.groups:
+            raise ValueError(f"{text!r} has no group; put the release in parentheses")
+        return ReleaseSource(f"--release-text {text}", lambda response: _text(response, pattern))
     return None
 
 

@@ -13,15 +13,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from signal import SIGTERM, Signals
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from petsage.client.clock import Clock
 from petsage.client.history import History
 from petsage.client.result import PingResult
 from petsage.client.run import Budget, DeployResult, Run
 from petsage.client.signals import Interrupted, Interruptible, not_interruptible
-from petsage.client.smoke_test import Probe
 from petsage.client.verdict import Streak
+
+if TYPE_CHECKING:
+    from petsage.client.probe import Probe
 
 # How long the service must be seen to respond before the command is started.
 RESPONDING_SECONDS = 1.0

@@ -9,17 +9,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from petsage.client.clock import Clock
 from petsage.client.history import History
-from petsage.client.result import Failure, Outcome, PingResult
+from petsage.client.result import BadRequestResult, Failure, Outcome, PingResult
 from petsage.client.run import LogResult, Run
 from petsage.client.signals import Interrupted, Interruptible, not_interruptible
 from petsage.client.verdict import Streak
 
 if TYPE_CHECKING:
-    from petsage.client.bad_requests import BadRequest, BadRequestResult
+    from petsage.client.bad_requests import BadRequest
+    from petsage.client.probe import Probe
 
 # Between pings that wait for something to change; those of the streak are `interval` apart.
 RETRY_SECONDS = 0.5
@@ -45,29 +46,7 @@ class SmokeTestPlan:
     logs_within: float = 30.0
 
 
-class Probe(Protocol):
-    """What the loops need of a service: pings, and the addresses they go to."""
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """The latest list of the name's addresses; empty where a proxy chooses."""
-
-    @property
-    def warnings(self) -> list[str]:
-        """What is wrong with the network but fails nothing."""
-
-    def ping(
-        self,
-        *,
-        expect: str | None,
-        timeout: float,
-        bogus: bool = False,
-        due: float | None = None,
-    ) -> PingResult:
-        """Send one ping; a bogus one expects a release that no service has."""
-
-
-SendBadRequest = Callable[["BadRequest"], "BadRequestResult"]
+SendBadRequest = Callable[["BadRequest"], BadRequestResult]
 WaitForLine = Callable[[str, float, float], LogResult]
 Progress = Callable[[Run, str], None]
 

@@ -72,6 +72,10 @@ def _lookup(resolve: Resolve, host: str, port: int, flags: int = 0) -> list[Addr
     return list(dict.fromkeys(Address(one[0], one[4]) for one in found))
 
 
+def _left_out(family: int, reason: str) -> str:
+    return f"The {_FAMILIES.get(family, 'other')} addresses are left out: {reason}."
+
+
 class _Lookup(threading.Thread):
     """One lookup. getaddrinfo has no timeout, so a thread waits for it."""
 
@@ -117,7 +121,6 @@ class Addresses:
         self._looked_up_at: float | None = None
         self._latest: list[Address] = list(dict.fromkeys(fixed))
         self._round: list[Address] = []
-        self._without_route: set[int] = set()
         self._error = NoAddressError(Failure.DNS, f"the name {host!r} does not resolve")
         self._warnings: dict[str, None] = {}
         if not self._latest:
@@ -160,17 +163,19 @@ class Addresses:
                 self._shuffle(self._round)
             return self._round.pop()
 
-    def leave_out(self, address: Address) -> bool:
-        """Leave out the family of an address that turned out to have no route.
+    def leave_out(self, address: Address, reason: str = "") -> bool:
+        """Leave out the address's family until the next lookup, with `reason` as a warning.
 
         Returns False where that would leave no address: then nothing changes.
         """
         with self._lock:
             others = [one for one in self._latest if one.family != address.family]
-            if not others or self._fixed:
+            if self._fixed or not others:
                 return False
-            self._without_route.add(address.family)
-            self._take(self._latest)
+            self._latest = others
+            self._round = [one for one in self._round if one in others]
+            if reason:
+                self._warn(_left_out(address.family, reason))
             return True
 
     def _may_look_up(self) -> bool:
@@ -193,7 +198,7 @@ class Addresses:
     def _take(self, found: list[Address]) -> None:
         """Make these the latest list, without the families that have no route from here."""
         chosen = [one for one in found if self._family in (None, one.family)]
-        routed = {one.family for one in chosen if self._routable(one)} - self._without_route
+        routed = {one.family for one in chosen if self._routable(one)}
         if not chosen:
             name = _FAMILIES.get(self._family or 0, "usable")
             self._keep(NoAddressError(Failure.DNS, f"{self._host!r} has no {name} address"))
@@ -202,8 +207,7 @@ class Addresses:
             self._keep(NoAddressError(Failure.REFUSED, f"there is no route to {listed}"))
         else:
             for family in {one.family for one in chosen} - routed:
-                name = _FAMILIES.get(family, "other")
-                self._warn(f"The {name} addresses are left out: there is no route to them.")
+                self._warn(_left_out(family, "there is no route to them from here"))
             self._latest = [one for one in chosen if one.family in routed]
             self._round = [one for one in self._round if one in self._latest]
 

@@ -288,12 +288,20 @@ class HttpClient:
                 detail = f"no connection within {limit:.3g} s"
                 raise _RequestError(Failure.TIMEOUT, detail) from None
             except OSError as error:
-                if error.errno == errno.ENETUNREACH and self._addresses.leave_out(address):
+                if self._may_leave_out(error, address):
                     continue
                 detail = f"no connection: {error.strerror or error}"
                 known = error.errno in _OF_PEER and has_route(address)
                 outcome = Outcome.DOWN if known else Outcome.NOT_REACHED
                 raise _RequestError(Failure.REFUSED, detail, outcome) from None
+
+    def _may_leave_out(self, error: OSError, address: Address) -> bool:
+        """Leave out a family of addresses that can't be used from here; return whether it is."""
+        if error.errno == errno.ENETUNREACH:
+            return self._addresses.leave_out(address, "there is no route to them")
+        # The addresses of localhost are one machine: a server there often listens on one of them.
+        local = self.target.host == "localhost" and not self.proxy
+        return local and error.errno == errno.ECONNREFUSED and self._addresses.leave_out(address)
 
     def _open_tunnel(self, connection: socket.socket, proxy: Proxy, attempt: _Attempt) -> None:
         attempt.begin("proxy")

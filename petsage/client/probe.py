@@ -15,7 +15,7 @@ from petsage import contract
 from petsage.client.http_client import Exchange, HttpClient, Request
 from petsage.client.response import Response, printable
 from petsage.client.result import Failure, Outcome, PingResult
-from petsage.client.target import Target, without_route
+from petsage.client.target import Target
 
 MISMATCH_STATUS = contract.PROBLEMS["release-mismatch"].status
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
@@ -227,14 +227,13 @@ class PetSageProbe:
         `sent` is what went out as Expect-Release.
         """
         status = response.status
-        marked = has_mark(response)
         if sent is not None and status == MISMATCH_STATUS:
             return _mismatch(response, sent), None
         verdict = gateway_verdict(response, self._client.target, contract.SMOKE_TEST_PATH)
         if verdict is not None:
             return verdict, None
-        if not marked:
-            return unmarked_verdict(response, self._client), None
+        if not has_mark(response):
+            return other_verdict(response, self._client, ", without a mark of PetSage"), None
         if status >= 500:
             code = problem_code(response)
             detail = f"{status} {code or ''}".rstrip() + " from PetSage itself"
@@ -288,8 +287,8 @@ def gateway_verdict(response: Response, target: Target, path: str) -> Verdict | 
     return None
 
 
-def unmarked_verdict(response: Response, client: HttpClient) -> Verdict:
-    """Return the verdict on a response that is not the service's."""
+def other_verdict(response: Response, client: HttpClient, hint: str = "") -> Verdict:
+    """Return the verdict on a response that is not the service's; `hint` goes with its type."""
     status, target = response.status, client.target
     if status >= 500 and status != 501:
         detail = f"{status} from something before the service"
@@ -297,7 +296,7 @@ def unmarked_verdict(response: Response, client: HttpClient) -> Verdict:
             detail += f", perhaps from the proxy {client.proxy}"
         return Verdict(Outcome.DOWN, Failure.SERVER_ERROR, detail)
     kind = printable(response.header("Content-Type") or "no Content-Type", 60)
-    detail, remedy = f"{status} with {kind}, without a mark of PetSage", ""
+    detail, remedy = f"{status} with {kind}{hint}", ""
     if status == 400 and _WANTS_TLS.search(response.body):
         if target.tls:
             detail = "400: a proxy behind the TLS speaks plain HTTP to a port of TLS"
@@ -307,20 +306,22 @@ def unmarked_verdict(response: Response, client: HttpClient) -> Verdict:
 
 
 def _redirect_remedy(target: Target, path: str, location: str | None) -> str:
-    """Return what to do about a redirect: the URL to give where the service is there."""
-    if not location:
-        return ""
+    """Return what to do about a redirect of a request for `path` under the target's own."""
     scheme = "https" if target.tls else "http"
+    asked = f"{target.path}{path}"
     try:
-        parts = urlsplit(urljoin(f"{scheme}://{target.location}{target.path}{path}", location))
+        to = urlsplit(urljoin(f"{scheme}://{target.location}{asked}", location or ""))
     except ValueError:
         return ""
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    if to.scheme not in ("http", "https") or not to.netloc:
         return ""
+    if not path:
+        return f"If the release is there, give {printable(to.geturl())} as the URL."
+    if not to.path.rstrip("/").endswith(path):
+        return "If that is a login, pass what it asks for with -H; else correct the URL."
     # A ping has a path that the user did not write.
-    to = without_route(parts.path.rstrip("/")) if path else parts.path
-    url = printable(f"{parts.scheme}://{parts.netloc}{to}")
-    return f"If the service is there, give {url} as the URL; else pass its login with -H."
+    base = to.path.rstrip("/").removesuffix(path)
+    return f"Give {printable(f'{to.scheme}://{to.netloc}{base}')} as the URL."
 
 
 def _mismatch(response: Response, sent: str) -> Verdict:

@@ -16,8 +16,8 @@ from petsage.client.probe import (
     Verdict,
     gateway_verdict,
     origin,
+    other_verdict,
     ping_with,
-    unmarked_verdict,
 )
 from petsage.client.response import Response, printable
 from petsage.client.result import Failure, Outcome, PingResult
@@ -85,7 +85,7 @@ def _json(response: Response, names: list[str]) -> str:
     _check_body(response)
     try:
         # A number stays as it is written: 1.10 is not 1.1.
-        value = json.loads(response.body, parse_int=str, parse_float=str)
+        value = json.loads(response.body, parse_int=str, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError):
         raise _MissingError(f"the body is no JSON: {_excerpt(response)}") from None
     at = ""
@@ -94,8 +94,7 @@ def _json(response: Response, names: list[str]) -> str:
         at = f"{at}/{name}"
     if isinstance(value, str) and value.strip():
         return value.strip()
-    kind = "empty" if value == "" else f"no string or number but {_kind(value)}"
-    raise _MissingError(f"{_shown(at)} is {kind}")
+    raise _MissingError(f"{_shown(at)} is {'empty' if isinstance(value, str) else _kind(value)}")
 
 
 def _member(value: Any, name: str, at: str) -> Any:
@@ -256,4 +255,4 @@ class ReleaseProbe:
         if status >= 500 and release is not None:
             detail = f"{status} from release {release}"
             return Verdict(Outcome.INCORRECT, Failure.SERVER_ERROR, detail)
-        return unmarked_verdict(response, self._client)
+        return other_verdict(response, self._client)

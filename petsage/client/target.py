@@ -116,7 +116,7 @@ def target_from(
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     elif parts.query or parts.fragment or url.endswith(("?", "#")):
         raise ValueError("the URL is the service's base: leave out the query and the fragment")
-    elif (base := without_route(path)) != path:
+    elif (base := _without_route(path)) != path:
         warnings = (f"{path} is the path of a route; the base is taken to be {base or '/'}.",)
         path = base
     tls = parts.scheme == "https"
@@ -139,7 +139,7 @@ def target_from(
     )
 
 
-def without_route(path: str) -> str:
+def _without_route(path: str) -> str:
     """Return the path without that of a PetSage route at its end."""
     return next((path.removesuffix(route) for route in _ROUTES if path.endswith(route)), path)
 

@@ -24,26 +24,32 @@ USAGE_ERROR = 2
 @click.group(
     context_settings={"max_content_width": 96, "auto_envvar_prefix": "PETSAGE"},
     epilog="""\b
-Exit codes, the same for every command; they say what is true at the end of the run:
+Exit codes, the same for every command; they say what is true at the end:
     0  passed          go on
     1  wrong           the expected release responds incorrectly: roll back
     2  usage           fix the call
-    3  down            no response from the service: refused, reset, timeout, a proxy's 5xx
-    4  old             only another release responds: the deploy did not take effect, or is slow
-    5  unproven        not all of it is proved: two releases respond, an address or instance is
-                       missing, too slow: look, and run it again
+    3  down            no response from the service: refused, reset, timeout,
+                       a proxy's 5xx
+    4  old             only another release responds: the deploy did not take
+                       effect, or is slow
+    5  unproven        not all of it is proved: two releases respond, an
+                       address or instance is missing, too slow: look, and run
+                       it again
     6  log-missing     the log line did not arrive
-    7  over-budget     rollout: more failed pings, a longer gap or a higher latency than allowed
-    8  command-failed  rollout: the command failed, was stopped or was not started
-    9  not-reached     something else responds (a redirect, a login, a parking page), or the name,
-                       the route or the proxy fails on this side: check the URL, never roll back
+    7  over-budget     rollout: more failed pings, a longer gap or a higher
+                       latency than allowed, or no switch
+    8  command-failed  rollout: the command failed, was stopped or not started
+    9  not-reached     something else responds (a redirect, a login, a parking
+                       page), or the name, the route or the proxy fails here:
+                       check the URL, never roll back
    70  internal        a bug of petsage
-  130  interrupted     by a signal; the report of what was seen is still written
+  130  interrupted     by a signal; the report of what was seen is written
 
 \b
 Every option can be set in the environment, as PETSAGE_<COMMAND>_<OPTION>:
   PETSAGE_SMOKE_TEST_WAIT=120, PETSAGE_ROLLOUT_MAX_GAP=0.5
-  PETSAGE_SMOKE_TEST_HEADER='Authorization: Bearer abc'   (repeatable: one value per line)
+  PETSAGE_SMOKE_TEST_HEADER='Authorization: Bearer abc'
+A repeatable option's variable has one value per line.
 """,
 )
 @click.version_option(

@@ -34,6 +34,7 @@ _OTHER_FILES = 64
 
 @click.command(
     name="rollout",
+    short_help="Watch a release take over, and prove that no request failed.",
     epilog="""\b
 Examples:
   petsage rollout https://app.example --expect-release v43

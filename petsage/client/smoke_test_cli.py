@@ -33,6 +33,7 @@ LOGS_WITHIN_SECONDS = 30.0
 
 @click.command(
     name="smoke-test",
+    short_help="Prove that the expected release responds, correctly and everywhere.",
     epilog="""\b
 Examples:
   petsage smoke-test https://app.example

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -167,11 +166,9 @@ def test_version_and_help_have_no_variable(service: Running) -> None:
         assert len(service.requests) == before + 2
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["smoke-test", "--help"], ["rollout", "-h"]])
+@pytest.mark.parametrize("arguments", [[], ["smoke-test"], ["rollout"]], ids=str)
 def test_help_goes_to_stdout(arguments: list[str]) -> None:
-    if arguments[-1] == "-h":
-        arguments = [arguments[0], "--help"]
-    done = petsage(*arguments)
+    done = petsage(*arguments, "--help")
     assert (done.code, done.err) == (0, "")
     assert "Usage: " in done.out
     assert max(map(len, done.out.splitlines())) <= 100
@@ -185,7 +182,9 @@ def shell(script: str) -> subprocess.CompletedProcess[bytes]:
 
 @pytest.mark.parametrize("target", ["2> /dev/full", "2>&1 | true", "2>&-"])
 def test_a_usage_error_is_2_also_where_nobody_can_be_told(target: str) -> None:
-    done = shell(f"{shlex.join([*COMMAND, 'smoke-test', '--nope'])} {target}; exit ${{PIPESTATUS[0]}}")
+    done = shell(
+        f"{shlex.join([*COMMAND, 'smoke-test', '--nope'])} {target}; exit ${{PIPESTATUS[0]}}"
+    )
     assert (done.returncode, done.stderr) == (2, b"")
 
 
@@ -218,12 +217,12 @@ def test_a_secret_from_the_environment_is_in_no_argument_and_no_output(
     shown = tmp_path / "arguments"
     done = petsage(
         *("rollout", service.url, *R, "--rate", 20, "--consecutive", 2, "--format", "json"),
-        *("--", "sh", "-c", f"tr '\\0' ' ' < /proc/$PPID/cmdline > {shlex.quote(str(shown))}"),
+        *("--", "sh", "-c", f"ps -o args= -p $PPID > {shlex.quote(str(shown))}"),
         PETSAGE_ROLLOUT_HEADER="Authorization: Bearer s3cret",
     )
-    if os.path.exists("/proc/self/cmdline"):
-        assert done.code == 0
-        assert "s3cret" not in shown.read_text()
+    assert done.code == 0
+    assert service.url in shown.read_text()
+    assert "s3cret" not in shown.read_text()
     assert service.requests[-1].headers["authorization"] == "Bearer s3cret"
     assert "s3cret" not in done.out + done.err
 

@@ -17,7 +17,7 @@ def _getaddrinfo(
     host: Any,
     port: Any,
     family: int = 0,
-    type: int = 0,  # noqa: A002: callers name the parameters of socket.getaddrinfo
+    type: int = 0,  # noqa: A002 - callers name it so
     proto: int = 0,
     flags: int = 0,
 ) -> list[Any]:

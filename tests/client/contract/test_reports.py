@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import signal
-import subprocess
 import threading
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.client.fleets import NEW, OLD, resets, switching
-from tests.client.runs import COMMAND, ROOT, checked, done, environment, petsage, start
+from tests.client.fleets import NEW, OLD, switching
+from tests.client.runs import checked, done, petsage, start
 from tests.client.servers import Fleet, Running, constant, serving
 
 pytestmark = pytest.mark.contract
@@ -156,67 +154,6 @@ def test_a_hostile_release_name_is_text_in_each_format() -> None:
             ElementTree.fromstring(run.out)
         if ending == "json":
             assert name in checked(run.out)["releases"]
-
-
-def on_a_terminal(*arguments: object, **variables: str) -> tuple[int, str]:
-    """Run petsage with a terminal for stderr, and stdout too unless a file takes it."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs,
-        env=environment(TERM="xterm-256color", COLUMNS="120", LINES="40", **variables),
-        cwd=ROOT,
-    )
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(ours, 65_536)
-        except OSError:  # Linux's way to say that the other side is closed
-            break
-        if not piece:
-            break
-        shown += piece
-    os.close(ours)
-    return process.wait(30), shown.decode()
-
-
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-
-
-def test_colours_are_for_terminals_alone_and_no_color_is_honoured(service: Running) -> None:
-    code, shown = on_a_terminal("smoke-test", service.url, *FAST)
-    assert (code, COLOUR.search(shown) is not None) == (0, True)
-    code, shown = on_a_terminal("smoke-test", service.url, *FAST, NO_COLOR="1")
-    assert (code, COLOUR.search(shown)) == (0, None)
-    assert on_a_terminal("smoke-test", service.url, *FAST, "-q") == (0, "")
-
-
-def test_the_live_view_counts_failures_as_a_share_beside_the_releases(tmp_path: Path) -> None:
-    fleet = Fleet(lambda number: OLD if number < 20 else resets)
-    report = tmp_path / "report.json"
-    with serving(fleet) as server:
-        code, shown = on_a_terminal(
-            *("rollout", server.url, *R, "--rate", 40, "--deadline", 4, "-o", report)
-        )
-    assert (code, checked(report.read_text())["pings"]["failed"].keys()) == (3, {"reset"})
-    plain = COLOUR.sub("", shown)
-    lines = [line for line in re.split(r"[\r\n]+", plain) if "%" in line]
-    assert any("v42" in line for line in lines)
-    shares = [int(found) for found in re.findall(r"fail[^%\n\r]*?(\d+) ?%", plain)]
-    # At first none fail, and in the end most do.
-    assert max(shares) > 50
-
-
-def test_elsewhere_a_line_now_and_then_shows_that_it_is_alive() -> None:
-    with serving(OLD) as server:
-        process = start("rollout", server.url, *R, "--rate", 10, "--deadline", 11)
-        run = done(process)
-    assert run.code == 4
-    assert 1 <= len(run.err.splitlines()) <= 3
-    assert "\x1b" not in run.err
 
 
 def test_json_on_stdout_is_one_document(service: Running) -> None:

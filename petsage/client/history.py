@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from petsage.client.result import Failure, Outcome, PingResult
+from petsage.client.result import Outcome, PingResult
 from petsage.client.verdict import is_expected
 
 # What a response is counted under that names no release: any, or another than the expected one.
@@ -173,9 +173,9 @@ class History:
         return sum(one.failure is None for one in self.results)
 
     @property
-    def failed(self) -> Counter[Failure]:
+    def failed(self) -> Counter[str]:
         """The number of failed pings in each class."""
-        return Counter(one.failure for one in self.results if one.failure is not None)
+        return failed_by_class(self.results)
 
     @property
     def failures(self) -> list[PingResult]:
@@ -358,6 +358,11 @@ class History:
     def _without_pauses(self, begin: float, end: float) -> float:
         paused = sum(max(0.0, min(end, ended) - max(begin, began)) for began, ended in self.pauses)
         return end - begin - paused
+
+
+def failed_by_class(results: Iterable[PingResult]) -> Counter[str]:
+    """Return the number of failed pings in each class of failure."""
+    return Counter(one.failure.value for one in results if one.failure is not None)
 
 
 def responded_at(result: PingResult) -> float:

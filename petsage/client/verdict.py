@@ -151,6 +151,11 @@ class Streak:
         """Whether the streak is long enough, whatever its responses prove."""
         return self.reached >= self.needed and not self.instances_missing
 
+    @property
+    def lasted_s(self) -> float:
+        """The seconds from the streak's first response to its last."""
+        return self._responses[-1].due_at - (self.began_at or 0.0) if self._responses else 0.0
+
     def missing_addresses(self, latest: Iterable[str]) -> list[str]:
         """Return those of the latest addresses that are not in the streak."""
         return [address for address in latest if address not in self.addresses]

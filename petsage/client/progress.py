@@ -133,6 +133,8 @@ def streak_phrase(run: Run) -> str:
     if streak.waiting:
         return f"waiting for {run.expected or 'the first correct response'}"
     phrase = f"{streak.reached} of {streak.needed} in a row"
+    if streak.reached > streak.needed:
+        phrase = f"{streak.reached} in a row ({streak.needed} needed)"
     if streak.instances_asked:
         phrase += f", {len(streak.instances)} of {streak.instances_asked} instances"
     if missing := streak.missing_addresses(run.addresses):

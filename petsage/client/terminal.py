@@ -235,20 +235,21 @@ def render(shown: Snapshot, elapsed_s: float, width: int) -> RenderableType:
 
 
 def _header(shown: Snapshot, elapsed_s: float, width: int) -> Text:
-    """Return the first line; where it is too long, the URL goes first, then the limit and rate."""
-    for url, limit, rate in (
-        (shown.url, f" of {shown.limit_s:g}", shown.rate),
-        ("", f" of {shown.limit_s:g}", shown.rate),
+    """Return the first line; where it is too long, the URL goes first and the failures last."""
+    of_limit, pings_at_rate = f" of {shown.limit_s:g}", f"  {shown.pings}{shown.rate}"
+    for url, limit, pings in (
+        (f"  {shown.url}", of_limit, pings_at_rate),
+        ("", of_limit, pings_at_rate),
+        ("", "", f"  {shown.pings}"),
         ("", "", ""),
     ):
         line = Text("  ", no_wrap=True, overflow="ellipsis")
         line.append(shown.kind, style="bold")
         if shown.expected:
             line.append(f" {shown.expected}", style=f"bold {_EXPECTED}")
-        if url:
-            line.append(f"  {url}")
+        line.append(url)
         line.append(f"  {elapsed_s:.0f} s{limit}", style="dim")
-        line.append(f"  {shown.pings}{rate}")
+        line.append(pings)
         if shown.failed:
             line.append(f"  {shown.failed}", style=f"bold {_FAILED}")
         if line.cell_len <= width:

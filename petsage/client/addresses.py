@@ -76,21 +76,23 @@ def _left_out(family: int, reason: str) -> str:
     return f"The {_FAMILIES.get(family, 'other')} addresses are left out: {reason}."
 
 
-class _Lookup(threading.Thread):
+class _Lookup:
     """One lookup. getaddrinfo has no timeout, so a thread waits for it."""
 
     def __init__(self, resolve: Resolve, host: str, port: int) -> None:
-        super().__init__(name="petsage-lookup", daemon=True)
-        self._query = (resolve, host, port)
         self.found: list[Address] = []
         self.error = "it has no address"
-        self.start()
+        self.done = threading.Event()
+        query = (resolve, host, port)
+        threading.Thread(target=self._run, args=query, name="petsage-lookup", daemon=True).start()
 
-    def run(self) -> None:
+    def _run(self, resolve: Resolve, host: str, port: int) -> None:
         try:
-            self.found = _lookup(*self._query)
+            self.found = _lookup(resolve, host, port)
         except (OSError, UnicodeError) as error:
             self.error = getattr(error, "strerror", None) or str(error)
+        finally:
+            self.done.set()
 
 
 class Addresses:
@@ -150,10 +152,8 @@ class Addresses:
                 self._lookup = _Lookup(self._resolve, self._host, self._port)
                 self._looked_up_at = self._now()
             first = None if self._latest else self._lookup
-        if first is not None:
-            first.join(timeout)
-            if first.is_alive():
-                raise NoAddressError(Failure.DNS, f"looking up {self._host!r} took too long")
+        if first is not None and not first.done.wait(timeout):
+            raise NoAddressError(Failure.DNS, f"looking up {self._host!r} took too long")
         with self._lock:
             self._finish_lookup()
             if not self._latest:
@@ -186,7 +186,7 @@ class Addresses:
 
     def _finish_lookup(self) -> None:
         lookup = self._lookup
-        if lookup is None or lookup.is_alive():
+        if lookup is None or not lookup.done.is_set():
             return
         self._lookup = None
         if lookup.found:

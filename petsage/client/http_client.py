@@ -34,7 +34,8 @@ _PIECE = 65_536
 CONNECT_SECONDS = 2.0
 # How a server of TLS rejects plain HTTP (RFC 8446, section 5.1), unless it only hangs up.
 _TLS_ALERT = b"\x15\x03"
-_TLS_RECORDS = (b"\x15", b"\x16")
+# What OpenSSL says, by its version, of a peer whose bytes are no TLS.
+_NO_TLS = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
 # What a peer, or a router before it, says of a connection. Other errors are this machine's.
 _OF_PEER = {errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EHOSTUNREACH}
 _DOING = {
@@ -362,22 +363,8 @@ def _shake_hands(connection: ssl.SSLSocket, attempt: _Attempt) -> None:
     import ssl
 
     try:
-        connection.settimeout(0.0)
-        try:
-            connection.do_handshake()
-        except ssl.SSLWantReadError:
-            # The hello is sent. OpenSSL's errors don't show whether the peer's bytes are TLS.
-            connection.settimeout(attempt.left())
-            first = socket.socket.recv(connection, 1, socket.MSG_PEEK)
-            if first and first not in _TLS_RECORDS:
-                raise _RequestError(
-                    Failure.TLS,
-                    "what responds there does not speak TLS",
-                    Outcome.NOT_REACHED,
-                    remedy="If it speaks plain HTTP, give the URL with http://.",
-                ) from None
-            connection.settimeout(attempt.left())
-            connection.do_handshake()
+        connection.settimeout(attempt.left())
+        connection.do_handshake()
     except ssl.SSLCertVerificationError as error:
         raise _RequestError(
             Failure.TLS,
@@ -390,7 +377,14 @@ def _shake_hands(connection: ssl.SSLSocket, attempt: _Attempt) -> None:
         detail = "the connection was closed within the TLS handshake"
         raise _RequestError(Failure.RESET, detail) from None
     except OSError as error:
-        raise attempt.failed(error) from None
+        if getattr(error, "reason", None) not in _NO_TLS:
+            raise attempt.failed(error) from None
+        raise _RequestError(
+            Failure.TLS,
+            "what responds there does not speak TLS",
+            Outcome.NOT_REACHED,
+            remedy="If it speaks plain HTTP, give the URL with http://.",
+        ) from None
 
 
 def _send(connection: socket.socket, data: bytes, attempt: _Attempt) -> None:

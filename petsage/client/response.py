@@ -78,7 +78,7 @@ class _Reader:
             if searched > self._head_left:
                 raise NotHttpError(f"the response's head is over {MAX_HEAD_BYTES} bytes")
             if not self._more():
-                raise CutResponseError("the connection was closed within the response's head")
+                raise CutResponseError("the connection was closed within the response")
         self._head_left -= end + 1
         if self._head_left < 0:
             raise NotHttpError(f"the response's head is over {MAX_HEAD_BYTES} bytes")

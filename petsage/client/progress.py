@@ -137,7 +137,8 @@ def streak_phrase(run: Run) -> str:
         phrase = f"{streak.reached} in a row ({streak.needed} needed)"
     if streak.instances_asked:
         phrase += f", {len(streak.instances)} of {streak.instances_asked} instances"
-    if missing := streak.missing_addresses(run.addresses):
+    missing = streak.missing_addresses(run.addresses)
+    if streak.reached and missing:
         phrase += f", nothing yet from {', '.join(missing[:3])}"
     return phrase
 

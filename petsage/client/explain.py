@@ -444,12 +444,12 @@ def _budget(run: Run) -> Iterator[Problem]:
     if len(failures) > budget.max_failures:
         classes = pairs(failed_by_class(failures))
         failed = f"{len(failures)} of {counted(len(history.results), 'ping')} failed"
-        yield over(f"{failed} ({classes}); {budget.max_failures} may", drain)
+        yield over(f"{failed} ({classes}); {budget.max_failures} are allowed", drain)
     gaps = [gap for gap in (history.longest_gap, history.open_gap) if gap]
     gap = max(gaps, key=lambda one: one.seconds, default=None)
     if budget.max_gap is not None and gap and gap.seconds > budget.max_gap:
         began = f"{gap.began_at - run.started_at:.1f} s after the start"
-        allowed = f"{budget.max_gap:g} s may"
+        allowed = f"{budget.max_gap:g} s are allowed"
         yield over(f"no ping succeeded for {gap.seconds:.2f} s, {began}; {allowed}", drain)
     slowest = max((one.latency_s for one in history.results if one.failure is None), default=0.0)
     if budget.max_latency is not None and slowest > budget.max_latency:

@@ -9,6 +9,7 @@ import bisect
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 from petsage.client.result import Outcome, PingResult
@@ -137,10 +138,17 @@ class History:
     def add(self, result: PingResult) -> None:
         """Take in a result, in whatever order they come."""
         bisect.insort(self.results, result, key=lambda one: one.due_at)
+        self._forget()
 
     def pause(self, began_at: float, ended_at: float) -> None:
         """Take note that no ping was due for a while: no gap is measured over that time."""
         self.pauses.append((began_at, ended_at))
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what was derived from the list before it grew: the reports ask for it repeatedly."""
+        for name in ("failures", "releases", "switch", "longest_gap"):
+            self.__dict__.pop(name, None)
 
     def window(self, seconds: float) -> list[PingResult]:
         """Return the results of the last so many seconds, by due time."""
@@ -177,7 +185,7 @@ class History:
         """The number of failed pings in each class."""
         return failed_by_class(self.results)
 
-    @property
+    @cached_property
     def failures(self) -> list[PingResult]:
         """The failed pings, but for those to addresses that never responded."""
         return [one for one in self._of_live_addresses() if one.failure is not None]
@@ -187,7 +195,7 @@ class History:
         """Whether the service itself has ever responded, correctly or not."""
         return any(one.of_service for one in self.results)
 
-    @property
+    @cached_property
     def releases(self) -> dict[str, ReleaseStats]:
         """The releases that responded, in the order in which they first did."""
         found: dict[str, ReleaseStats] = {}
@@ -216,7 +224,7 @@ class History:
         """The number of responses of each worker process."""
         return Counter(one.worker for one in self.results if one.worker is not None)
 
-    @property
+    @cached_property
     def switch(self) -> Switch:
         """When the expected release and others responded."""
         seen: dict[bool, list[float]] = {True: [], False: []}
@@ -242,7 +250,7 @@ class History:
             return None
         return change[0] - change[1]
 
-    @property
+    @cached_property
     def longest_gap(self) -> Gap | None:
         """The longest time between two pings that succeeded."""
         dues = [one.due_at for one in self.results if one.failure is None]

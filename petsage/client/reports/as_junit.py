@@ -23,8 +23,8 @@ def render(run: Run, explanation: Explanation) -> str:
             element = "error" if code is ExitCode.INTERRUPTED else "failure"
             message = figures.printable(sentences[0])
             failure = ET.SubElement(case, element, message=message, type=code.word)
-            lines = [*sentences, explanation.what_next]
-            failure.text = "\n".join(map(figures.printable, lines))
+            lines = [*sentences, explanation.what_next if code is explanation.exit_code else ""]
+            failure.text = "\n".join(figures.printable(line) for line in lines if line)
         elif not reached:
             ET.SubElement(case, "skipped", message="not reached")
     for name, expected, got, result in figures.bad_request_rows(run):

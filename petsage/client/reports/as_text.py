@@ -27,9 +27,6 @@ def render(run: Run, explanation: Explanation, *, colour: bool = False) -> str:
         lines.append(_line("what next", figures.printable(explanation.what_next)))
     lines.append("")
     lines += [_line(label, value) for label, value in figures.figures(run)]
-    for name, _, got, result in figures.bad_request_rows(run):
-        if result != "rejected":
-            lines.append(_line("", f"{name}: {result} ({got})"))
     if evidence := figures.evidence(run):
         lines += ["", _line("evidence", evidence)]
     for title, sentences in figures.sections(explanation).items():

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    import ssl
-
-    from petsage.client.addresses import Address, Addresses
     from petsage.client.http_client import HttpClient
     from petsage.client.probe import Probe, RunIds
-    from petsage.client.proxy import Proxy
-    from petsage.client.release_probe import ReleaseSource
-    from petsage.client.target import Target
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -41,10 +37,18 @@ class Lines(click.ParamType[str]):
         return [line for line in rv.splitlines() if line.strip()]
 
 
-def file_error(option: str, path: str, what: str, error: Exception) -> click.BadParameter:
-    """Return the usage error of a file that can't be used; `what` is like "be read"."""
-    reason = getattr(error, "strerror", None) or error
-    return click.BadParameter(f"{path!r} can't {what}: {reason}.", param_hint=f"'{option}'")
+@contextmanager
+def usage_errors(option: str | None = None, path: str = "") -> Iterator[None]:
+    """Turn a ValueError, or an OSError on the file at `path`, into a usage error of the option."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"{path!r} can't be used: {error.strerror or error}"
+    except ValueError as error:
+        reason = str(error)
+    else:
+        return
+    raise click.BadParameter(f"{reason}.", param_hint=f"'{option}'" if option else None)
 
 
 def seconds_option(
@@ -88,10 +92,8 @@ def release_option(description: str, *, required: bool = False) -> Decorator:
     def check(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
         from petsage.client.target import release_from
 
-        try:
+        with usage_errors("--expect-release"):
             return None if value is None else release_from(value)
-        except ValueError as error:
-            raise click.BadParameter(f"{error}.") from None
 
     return click.option(
         "--expect-release", metavar="R", required=required, callback=check, help=description
@@ -188,19 +190,47 @@ def service_options(command: Command) -> Command:
         key: str | None,
         **others: Any,
     ) -> Any:
-        from petsage.client.http_client import HttpClient
-        from petsage.client.probe import PetSageProbe, RunIds
-        from petsage.client.release_probe import ReleaseProbe
+        import socket
 
-        source = _release_source(release_json, release_header, release_text)
-        target = _target(url, header, exact=source is not None)
-        chosen = _proxy(target, proxy)
-        client = HttpClient(
-            target,
-            addresses=_addresses(target, chosen, address, ipv4=ipv4, ipv6=ipv6),
-            proxy=chosen,
-            context=_tls_context(target, cacert, cert, key),
-        )
+        from petsage.client.addresses import Addresses, address_from
+        from petsage.client.http_client import HttpClient, tls_context
+        from petsage.client.probe import PetSageProbe, RunIds
+        from petsage.client.proxy import proxy_for
+        from petsage.client.release_probe import ReleaseProbe, release_source
+        from petsage.client.target import header_from, target_from
+
+        if ipv4 and ipv6:
+            raise click.UsageError("-4 and -6 exclude each other.")
+        if address and (ipv4 or ipv6):
+            raise click.UsageError("--address says where to connect to; leave out -4 and -6.")
+        if key is not None and cert is None:
+            raise click.BadParameter("there is no --cert that it belongs to.", param_hint="'--key'")
+        with usage_errors():
+            source = release_source(json=release_json, header=release_header, text=release_text)
+        with usage_errors("--header"):
+            headers = tuple(header_from(text) for text in header)
+        with usage_errors("URL"):
+            target = target_from(url, headers, exact=source is not None)
+        with usage_errors():
+            chosen = proxy_for(target, os.environ, proxy)
+        if address and chosen:
+            raise click.UsageError(
+                f"--address has no effect through the proxy {chosen}, which chooses the address; "
+                "switch it off with --proxy ''."
+            )
+        with usage_errors("--address"):
+            fixed = [address_from(text, target.port) for text in address]
+        context = None
+        if target.tls or cacert is not None or cert is not None:
+            with usage_errors("--cacert", cacert or ""):
+                context = tls_context(cacert)
+        if cert is not None:
+            with usage_errors("--cert", cert):
+                context = tls_context(cacert, cert, key)
+        hop = chosen or target
+        family = socket.AF_INET if ipv4 else socket.AF_INET6 if ipv6 else None
+        addresses = Addresses(hop.host, hop.port, family=family, fixed=fixed)
+        client = HttpClient(target, addresses=addresses, proxy=chosen, context=context)
         ids = RunIds()
         service = Service(
             url=url,
@@ -217,85 +247,3 @@ def service_options(command: Command) -> Command:
     for option in reversed(options):
         decorated = option(decorated)
     return decorated
-
-
-def _release_source(json: str | None, header: str | None, text: str | None) -> ReleaseSource | None:
-    if json is None and header is None and text is None:
-        return None
-    from petsage.client.release_probe import release_source
-
-    try:
-        return release_source(json=json, header=header, text=text)
-    except ValueError as error:
-        raise click.UsageError(f"{error}.") from None
-
-
-def _target(url: str, headers: tuple[str, ...], *, exact: bool) -> Target:
-    from petsage.client.target import header_from, target_from
-
-    try:
-        pairs = tuple(header_from(text) for text in headers)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.", param_hint="'-H' / '--header'") from None
-    try:
-        return target_from(url, pairs, exact=exact)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.", param_hint="'URL'") from None
-
-
-def _proxy(target: Target, option: str | None) -> Proxy | None:
-    import os
-
-    from petsage.client.proxy import proxy_for
-
-    try:
-        return proxy_for(target, os.environ, option)
-    except ValueError as error:
-        # The sentence names the option or the variable.
-        raise click.UsageError(f"{error}.") from None
-
-
-def _addresses(
-    target: Target, proxy: Proxy | None, given: tuple[str, ...], *, ipv4: bool, ipv6: bool
-) -> Addresses:
-    import socket
-
-    from petsage.client.addresses import Addresses, address_from
-
-    if ipv4 and ipv6:
-        raise click.UsageError("-4 and -6 exclude each other.")
-    if given and (ipv4 or ipv6):
-        raise click.UsageError("--address says where to connect to; leave out -4 and -6.")
-    if given and proxy:
-        raise click.UsageError(
-            f"--address has no effect through the proxy {proxy}, which chooses the address; "
-            "switch it off with --proxy ''."
-        )
-    try:
-        fixed: list[Address] = [address_from(text, target.port) for text in given]
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.", param_hint="'--address'") from None
-    family = socket.AF_INET if ipv4 else socket.AF_INET6 if ipv6 else None
-    hop = proxy or target
-    return Addresses(hop.host, hop.port, family=family, fixed=fixed)
-
-
-def _tls_context(
-    target: Target, cacert: str | None, cert: str | None, key: str | None
-) -> ssl.SSLContext | None:
-    if key is not None and cert is None:
-        raise click.BadParameter("there is no --cert that it belongs to.", param_hint="'--key'")
-    if not target.tls and cacert is None and cert is None:
-        return None
-    from petsage.client.http_client import tls_context
-
-    try:
-        authorities = tls_context(cacert)
-    except OSError as error:
-        raise file_error("--cacert", cacert or "", "be used", error) from None
-    if cert is None:
-        return authorities
-    try:
-        return tls_context(cacert, cert, key)
-    except OSError as error:
-        raise file_error("--cert", cert, "be used", error) from None

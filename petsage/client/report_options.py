@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import stat
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from petsage.client.options import Command, file_error
+from petsage.client.options import Command, usage_errors
 from petsage.client.reports import ENDINGS, FORMATS, format_of
 
 if TYPE_CHECKING:
@@ -64,20 +63,14 @@ class ReportWriter:
         self.quiet = quiet
         self._path = path
         self._is_fifo = False
-        known = True
-        try:
+        with usage_errors("--output", path or ""):
             self._format, known = (chosen, True) if chosen else format_of(path or "")
-        except ValueError as error:
-            raise click.BadParameter(f"{error}.", param_hint="'--output'") from None
-        if path is None:
-            return
-        try:
-            self._is_fifo = Path(path).exists() and stat.S_ISFIFO(Path(path).stat().st_mode)
+            if path is None:
+                return
+            self._is_fifo = Path(path).is_fifo()
             if not self._is_fifo:
                 with Path(path).open("ab"):
                     pass
-        except (OSError, ValueError) as error:
-            raise file_error("--output", path, "be written", error) from None
         if not known and not quiet:
             endings = " ".join(ending for ending, name in ENDINGS.items() if name != "text")
             write(

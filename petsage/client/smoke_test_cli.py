@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +13,11 @@ import click
 from petsage.client.options import (
     Service,
     count_option,
-    file_error,
     help_option,
     release_option,
     seconds_option,
     service_options,
+    usage_errors,
 )
 from petsage.client.report_options import ReportWriter, report_options
 from petsage.client.signals import Signals
@@ -151,16 +151,13 @@ def smoke_test_command(
 def _check_readable(logs: str) -> None:
     """Raise click.BadParameter where the log can't be read; a file may come into being later."""
     path = Path(logs)
-    try:
+    with usage_errors("--logs", logs):
         if logs == "-":
             # A standard input that is closed would be the number of the next socket.
             os.fstat(0)
-        elif path.exists():
-            if stat.S_ISDIR(path.stat().st_mode):
-                raise IsADirectoryError(21, os.strerror(21))
-            if not os.access(path, os.R_OK):
-                raise PermissionError(13, os.strerror(13))
         elif not path.parent.is_dir():
-            raise FileNotFoundError(2, "its folder does not exist")
-    except (OSError, ValueError) as error:
-        raise file_error("--logs", logs, "be read", error) from None
+            raise FileNotFoundError(errno.ENOENT, "its folder does not exist")
+        elif path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        elif path.exists() and not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

@@ -21,7 +21,7 @@ from petsage.client.history import History
 from petsage.client.progress import PlainProgress, progress_on, shares_of
 from petsage.client.result import Failure, Outcome, PingResult
 from petsage.client.run import DeployResult, Run
-from petsage.client.terminal import LiveView, render, snapshot
+from petsage.client.terminal import LiveView, view
 from petsage.client.verdict import Streak
 from tests.client.results import STARTED_AT, failed, nameless, old, rejection, result
 
@@ -66,7 +66,7 @@ def drawn(run: Run, width: int, doing: str = "") -> str:
     console = Console(
         file=io.StringIO(), width=width, force_terminal=True, color_system=None, markup=False
     )
-    console.print(render(snapshot(run, doing, {}), 21.4, width))
+    console.print(view(run, doing, 21.4, width, {}))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert max(map(len, text.splitlines())) <= width
     return str(text)
@@ -194,27 +194,27 @@ def environ() -> dict[str, str]:
 
 def test_a_terminal_gets_the_live_view(environ: dict[str, str]) -> None:
     terminal = Terminal()
-    view = progress_on(terminal.stream, environ)
-    assert isinstance(view, LiveView)
-    view(rollout_run(half_way))
+    live = progress_on(terminal.stream, environ)
+    assert isinstance(live, LiveView)
+    live(rollout_run(half_way))
     terminal.until("last failure")
-    view.write_line("remote: \x1b[32mBuilding\x1b[0m source")
+    live.write_line("remote: \x1b[32mBuilding\x1b[0m source")
     terminal.until("remote: ")
     terminal.until("Building")
     terminal.until("\x1b[31m")
-    view.close()
+    live.close()
     # The cursor is shown again.
     terminal.until("\x1b[?25h")
 
 
 def test_no_color_means_no_styles_at_all(environ: dict[str, str]) -> None:
     terminal = Terminal()
-    view = progress_on(terminal.stream, environ | {"NO_COLOR": "1"})
-    view(rollout_run(half_way))
+    live = progress_on(terminal.stream, environ | {"NO_COLOR": "1"})
+    live(rollout_run(half_way))
     terminal.until("last failure")
-    view.write_line("\x1b[31mred\x1b[0m")
+    live.write_line("\x1b[31mred\x1b[0m")
     terminal.until("red")
-    view.close()
+    live.close()
     assert not re.search(rb"\x1b\[[\d;]*m", terminal.shown.replace(b"\x1b[0m", b""))
 
 
@@ -222,8 +222,8 @@ def test_a_terminal_that_takes_nothing_blocks_neither_the_pings_nor_the_end(
     environ: dict[str, str],
 ) -> None:
     terminal = Terminal()
-    view = progress_on(terminal.stream, environ)
-    assert isinstance(view, LiveView)
+    live = progress_on(terminal.stream, environ)
+    assert isinstance(live, LiveView)
     terminal.takes = False
     # As Ctrl-S: what is written stays where it is.
     termios.tcflow(terminal.stream.fileno(), termios.TCOOFF)
@@ -231,9 +231,9 @@ def test_a_terminal_that_takes_nothing_blocks_neither_the_pings_nor_the_end(
     time.sleep(1)
     began = time.monotonic()
     for _ in range(20):
-        view(run)
+        live(run)
         time.sleep(0.02)
-    view.close()
+    live.close()
     assert time.monotonic() - began < 20
     termios.tcflow(terminal.stream.fileno(), termios.TCOON)
     terminal.takes = True

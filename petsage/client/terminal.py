@@ -122,7 +122,7 @@ def view(
         footer.append(f"{command}   ")
     if width >= 60 and not streak.waiting:
         filled = min(_BAR, _BAR * streak.reached // streak.needed)
-        footer.append("━" * filled, style="green").append("━" * (_BAR - filled), style="dim")
+        footer.append("━" * filled, style="green").append("─" * (_BAR - filled), style="dim")
         footer.append(" ")
     lines.append(footer.append(streak_phrase(run)))
     if note:

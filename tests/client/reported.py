@@ -32,9 +32,8 @@ def run_of(
 ) -> Run:
     """Return a run whose pings came to these results at even intervals."""
     results = [make(due_at=STARTED_AT + number * every_s) for number, make in enumerate(makes)]
-    return run_of_results(
-        results, kind=kind, expected=expected, consecutive=consecutive, instances=instances, **fields
-    )
+    fields |= {"kind": kind, "expected": expected}
+    return run_of_results(results, consecutive=consecutive, instances=instances, **fields)
 
 
 def run_of_results(

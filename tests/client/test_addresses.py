@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from petsage.client.addresses import Address, Addresses, NoAddressError, address_from, has_route
-from petsage.client.result import Failure
+from petsage.client.addresses import Address, Addresses, address_from, has_route
+from petsage.client.result import Failure, NoResponseError
 
 FIRST, SECOND, THIRD = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 V6 = "2001:db8::1"
@@ -111,9 +111,11 @@ def test_a_name_that_does_not_resolve_is_asked_for_again_after_a_second() -> Non
     addresses = dns.addresses()
     for now in (0.0, 0.5):
         dns.now = now
-        with pytest.raises(NoAddressError, match=r"'app.example' does not resolve: Name") as caught:
+        with pytest.raises(
+            NoResponseError, match=r"'app.example' does not resolve: Name"
+        ) as caught:
             addresses.next(5)
-        assert (caught.value.failure, dns.lookups) == (Failure.DNS, 1)
+        assert (caught.value.judgement.failure, dns.lookups) == (Failure.DNS, 1)
     dns.now, dns.record = 1.5, [FIRST]
     assert hosts(addresses, 1) == [FIRST]
     assert addresses.warnings == []
@@ -123,7 +125,7 @@ def test_an_error_of_the_encoding_is_a_name_that_does_not_resolve() -> None:
     def resolve(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
         raise UnicodeError("label too long")
 
-    with pytest.raises(NoAddressError, match="label too long"):
+    with pytest.raises(NoResponseError, match="label too long"):
         Addresses("app.example", 443, resolve=resolve).next(5)
 
 
@@ -137,7 +139,7 @@ def test_a_lookup_that_hangs_ends_by_the_deadline_and_takes_one_thread() -> None
     addresses = Addresses("app.example", 443, resolve=hang)
     before = threading.active_count()
     for _ in range(5):
-        with pytest.raises(NoAddressError, match="took too long"):
+        with pytest.raises(NoResponseError, match="took too long"):
             addresses.next(0.01)
     assert threading.active_count() <= before + 1
     release.set()
@@ -185,7 +187,7 @@ def test_one_family_can_be_chosen(family: int, found: str) -> None:
 
 
 def test_a_family_that_the_name_does_not_have_is_no_address() -> None:
-    with pytest.raises(NoAddressError, match=r"'app.example' has no IPv6 address"):
+    with pytest.raises(NoResponseError, match=r"'app.example' has no IPv6 address"):
         Dns(FIRST).addresses(family=socket.AF_INET6).next(5)
 
 
@@ -203,9 +205,9 @@ def test_a_family_without_a_route_is_left_out_with_a_warning() -> None:
 
 
 def test_no_route_at_all_is_no_address() -> None:
-    with pytest.raises(NoAddressError, match="no route to ") as caught:
+    with pytest.raises(NoResponseError, match="no route to ") as caught:
         Dns(V6).addresses(routable=only_v4).next(5)
-    assert caught.value.failure is Failure.REFUSED
+    assert caught.value.judgement.failure is Failure.REFUSED
 
 
 def test_a_family_is_left_out_until_the_next_lookup_and_never_the_last_one() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from petsage import contract
 from petsage.client.http_client import HttpClient, Request
 from petsage.client.probe import (
     MISMATCH_STATUS,
@@ -34,9 +35,10 @@ class _MissingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReleaseSource:
-    """Where a response tells its release: `option` is as the user wrote it."""
+    """Where a response tells its release: `kind` is json, header or text, `given` its value."""
 
-    option: str
+    kind: str
+    given: str
     read: Callable[[Response], str]
 
 
@@ -52,12 +54,11 @@ def release_source(
         raise ValueError("give only one of --release-json, --release-header and --release-text")
     if json is not None:
         names = _names_from(json)
-        return ReleaseSource(f"--release-json {json}", lambda response: _json(response, names))
+        return ReleaseSource("json", json, lambda response: _json(response, names))
     if header is not None:
         if not TOKEN.fullmatch(header):
             raise ValueError(f"{header!r} is no name of a header")
-        option = f"--release-header {header}"
-        return ReleaseSource(option, lambda response: _header(response, header))
+        return ReleaseSource("header", header, lambda response: _header(response, header))
     if text is None:
         return None
     try:
@@ -66,7 +67,7 @@ def release_source(
         raise ValueError(f"{text!r} is no regular expression: {error}") from None
     if not pattern.groups:
         raise ValueError(f"{text!r} has no group; put the release in parentheses")
-    return ReleaseSource(f"--release-text {text}", lambda response: _text(response, pattern))
+    return ReleaseSource("text", text, lambda response: _text(response, pattern))
 
 
 def _names_from(pointer: str) -> list[str]:
@@ -172,11 +173,25 @@ class ReleaseProbe(Probe):
     ) -> tuple[Judgement, dict[str, Any]]:
         release, missing = None, ""
         try:
-            release = printable(self._source.read(response))
+            release = self._read(response, ping.expected)
         except _MissingError as error:
             missing = str(error)
         named = {**origin(response), "release": release, "commit": None}
         return self._judgement_of(ping, response, release, missing), named
+
+    def _read(self, response: Response, expected: str | None) -> str | None:
+        """Return the release that the response tells. Raises _MissingError.
+
+        The body of a 412 is about the request. An expression may match any page of a proxy, so
+        in the text of a 5xx only the expected release counts.
+        """
+        kind = self._source.kind
+        if response.status == MISMATCH_STATUS and kind != "header":
+            return None
+        release = printable(self._source.read(response))
+        loose = response.status >= 500 and kind == "text"
+        named = expected is not None and contract.release_matches(expected, release, release)
+        return None if loose and not named else release
 
     def _judgement_of(
         self, ping: Ping, response: Response, release: str | None, missing: str
@@ -184,12 +199,12 @@ class ReleaseProbe(Probe):
         """Return what the response says; `missing` is what is there where no release is."""
         status = response.status
         if ping.expected is not None and status == MISMATCH_STATUS:
-            return mismatch(ping.expected, release)
+            return mismatch(ping.expected, release, release)
         judgement = common_judgement(response, self._client, "")
         if judgement is not None:
             return judgement
         if 200 <= status < 300 and release is None:
-            remedy = f"Check the URL and {self._source.option}."
+            remedy = f"Check the URL and --release-{self._source.kind} {self._source.given!r}."
             detail = f"{status}, but {missing}"
             return Judgement(Outcome.NOT_REACHED, Failure.NOT_THE_SERVICE, detail, remedy)
         if 200 <= status < 300:

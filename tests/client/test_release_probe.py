@@ -231,6 +231,16 @@ def test_what_a_status_means(respond: Respond, outcome: Outcome, failure: Failur
     assert result.detail
 
 
+def test_an_expression_that_matches_any_page_finds_no_release_in_an_error() -> None:
+    word = {"text": r"^(\S+)"}
+    page = pinged(constant(503, b"<html> down"), word, expect="v43")
+    assert (page.outcome, page.release) == (Outcome.DOWN, None)
+    own = pinged(constant(500, b"v43 broke"), word, expect="v43")
+    assert (own.outcome, own.release) == (Outcome.INCORRECT, "v43")
+    mismatch = pinged(constant(412, b'{"release": "v45"}'), expect="v43")
+    assert (mismatch.outcome, mismatch.release) == (Outcome.MISMATCH, None)
+
+
 def test_an_error_of_its_own_names_its_release() -> None:
     result = pinged(constant(500, b'{"release": "v43"}'))
     assert (result.release, result.detail) == ("v43", "500 from release v43")

@@ -9,10 +9,11 @@ import select
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from petsage.client.run import Run
+    from petsage.client.terminal import LiveView
 
 PLAIN_SECONDS = 10.0
 # Who responds now is told by the last so many seconds, or by the last so many pings at a low rate.
@@ -20,22 +21,7 @@ _WINDOW_SECONDS = 5.0
 _WINDOW_PINGS = 20
 
 
-class Progress(Protocol):
-    """What the commands do with it. `is_live` says that it owns the terminal's last lines."""
-
-    is_live: bool
-
-    def __call__(self, run: Run, doing: str = "") -> None:
-        """Show how far the run is, unless that was shown a moment ago."""
-
-    def write_line(self, line: str) -> None:
-        """Write a line that stays, such as one of the command's."""
-
-    def close(self) -> None:
-        """Show nothing more."""
-
-
-def progress_on(stream: TextIO | None, environ: Mapping[str, str]) -> Progress:
+def progress_on(stream: TextIO | None, environ: Mapping[str, str]) -> PlainProgress | LiveView:
     """Return the progress for a stream; None shows nothing."""
     if stream is not None and stream.isatty() and environ.get("TERM") != "dumb":
         from petsage.client.terminal import LiveView
@@ -45,7 +31,7 @@ def progress_on(stream: TextIO | None, environ: Mapping[str, str]) -> Progress:
 
 
 class PlainProgress:
-    """A line every ten seconds, and at once where something becomes of the command."""
+    """A line every ten seconds, and at once when the command starts or ends."""
 
     is_live = False
 

@@ -436,25 +436,27 @@ def _budget(run: Run) -> Iterator[Problem]:
     )
 
     def over(what: str, what_next: str) -> Problem:
-        switched = "responds, no switch was seen" if no_switch(run) else "has taken over"
-        taken_over = f"{run.expected} {switched}, but " if proved(run) else ""
-        return Problem(ExitCode.OVER_BUDGET, f"{taken_over}{what}.", what_next)
+        sentence = f"{what[0].upper()}{what[1:]}."
+        if proved(run):
+            switched = "responds, no switch was seen" if no_switch(run) else "has taken over"
+            sentence = f"{run.expected} {switched}, but {what}."
+        return Problem(ExitCode.OVER_BUDGET, sentence, what_next)
 
     failures = history.failures
     if len(failures) > budget.max_failures:
         classes = pairs(failed_by_class(failures))
         failed = f"{len(failures)} of {counted(len(history.results), 'ping')} failed"
-        yield over(f"{failed} ({classes}); {budget.max_failures} are allowed", drain)
+        yield over(f"{failed} ({classes}), more than --max-failures {budget.max_failures}", drain)
     gaps = [gap for gap in (history.longest_gap, history.open_gap) if gap]
     gap = max(gaps, key=lambda one: one.seconds, default=None)
     if budget.max_gap is not None and gap and gap.seconds > budget.max_gap:
         began = f"{gap.began_at - run.started_at:.1f} s after the start"
-        allowed = f"{budget.max_gap:g} s are allowed"
-        yield over(f"no ping succeeded for {gap.seconds:.2f} s, {began}; {allowed}", drain)
+        longer = f"longer than --max-gap {budget.max_gap:g}"
+        yield over(f"no ping succeeded for {gap.seconds:.2f} s, {began}, {longer}", drain)
     slowest = max((one.latency_s for one in history.results if one.failure is None), default=0.0)
     if budget.max_latency is not None and slowest > budget.max_latency:
         yield over(
-            f"the slowest response took {slowest:.3g} s; {budget.max_latency:g} s are allowed",
+            f"a response took {slowest:.3g} s, longer than --max-latency {budget.max_latency:g}",
             "Check whether new instances get traffic before they are warm.",
         )
     reason = no_switch(run)

@@ -66,6 +66,8 @@ def run_of_results(
             run.streak.begin_anew()
             ended_at = None
         run.streak.add(one)
+    if ended_at is not None:
+        run.streak.begin_anew()
     if run.history.results and not run.elapsed_s:
         run.elapsed_s = run.history.results[-1].due_at - STARTED_AT + 0.01
     return run

@@ -1,6 +1,6 @@
-"""What a row of answers detects of a fleet with stale instances, by simulated load balancers.
+"""What a streak of responses detects of a fleet with stale instances, by simulated balancers.
 
-`python -m bench.detection [RUNS]` prints the tables of docs/detection.md. The answers go through
+`python -m bench.detection [RUNS]` prints the tables of docs/detection.md. The responses go through
 the very rule of `petsage smoke-test --expect-release`; the balancer and the fleet are made up.
 """
 
@@ -11,30 +11,30 @@ import statistics
 import sys
 from collections.abc import Callable
 
-from petsage.client.fact import Fact
-from petsage.client.verdict import Row, excluded_share
+from petsage.client.result import Outcome, PingResult
+from petsage.client.verdict import Streak, excluded_share
 
 FLEETS = ((10, 1), (10, 5), (100, 1), (100, 10), (1_000, 1), (1_000, 100), (10_000, 1))
-ROWS = (20, 300)
+STREAKS = (20, 300)
 # As many pings as a smoke test sends within its --wait of 60 s, some 12 ms each.
 MOST_PINGS = 5_000
 # Which instance answers the next ping; the first `stale` of them are stale.
 Pick = Callable[[], int]
 
 
-def fact(release: str, instance: int = 0) -> Fact:
-    return Fact(
+def response(release: str, instance: int = 0) -> PingResult:
+    return PingResult(
         request_id="",
         due_at=0.0,
         latency_s=0.0,
+        outcome=Outcome.MISMATCH if release == "v42" else Outcome.CORRECT,
         release=release,
         instance=str(instance),
         worker=str(instance),
-        mismatch=release == "v42",
     )
 
 
-OLD, NEW = fact("v42"), fact("v43")
+OLD, NEW = response("v42"), response("v43")
 
 
 def at_random(draw: random.Random, instances: int, _stale: int) -> Pick:
@@ -42,7 +42,7 @@ def at_random(draw: random.Random, instances: int, _stale: int) -> Pick:
 
 
 def round_robin(draw: random.Random, instances: int, _stale: int) -> Pick:
-    """Take one after the other, and nobody else asks in between."""
+    """Take one after the other, without requests by others in between."""
     turn = draw.randrange(instances)
 
     def pick() -> int:
@@ -80,30 +80,30 @@ BALANCERS = {
 
 
 def passes(pick: Pick, stale: int, consecutive: int) -> bool:
-    """Return whether the row is whole in time, although some instances are stale."""
-    row = Row("v43", consecutive)
+    """Return whether the streak is complete in time, although some instances are stale."""
+    streak = Streak("v43", consecutive)
     for _ in range(MOST_PINGS):
-        row.add(OLD if pick() < stale else NEW)
-        if row.whole:
+        streak.add(OLD if pick() < stale else NEW)
+        if streak.complete():
             return True
     return False
 
 
 def first_stale(pick: Pick, stale: int) -> int:
-    """Return the number of the first ping that a stale instance answers, or more than there are."""
+    """Return the number of the first ping with a stale response, or more than there are."""
     return next((ping for ping in range(1, MOST_PINGS + 1) if pick() < stale), MOST_PINGS + 1)
 
 
 def missed(runs: int) -> None:
-    """Print how often a stale fleet passes, and how soon a stale answer comes."""
-    print("| balancer | instances | stale | missed, 20 | missed, 300 | first stale answer |")
+    """Print how often a stale fleet passes, and how soon a stale response comes."""
+    print("| balancer | instances | stale | missed, 20 | missed, 300 | first stale response |")
     print("|---|---|---|---|---|---|")
     for name, balancer in BALANCERS.items():
         for instances, stale in FLEETS:
             draw = random.Random(f"{name} {instances} {stale}")
             shares = [
-                sum(passes(balancer(draw, instances, stale), stale, row) for _ in range(runs))
-                for row in ROWS
+                sum(passes(balancer(draw, instances, stale), stale, length) for _ in range(runs))
+                for length in STREAKS
             ]
             pings = statistics.median(
                 first_stale(balancer(draw, instances, stale), stale) for _ in range(runs)
@@ -115,7 +115,7 @@ def missed(runs: int) -> None:
 
 
 def all_instances(runs: int) -> None:
-    """Print how many pings a healthy fleet needs until every instance stands in the row."""
+    """Print how many pings a healthy fleet needs until every instance is in the streak."""
     print("| instances | random | round robin | sticky |")
     print("|---|---|---|---|")
     for instances in (10, 100, 1_000, 10_000):
@@ -125,10 +125,10 @@ def all_instances(runs: int) -> None:
             sent = []
             for _ in range(max(3, runs // 20)):
                 pick = balancer(draw, instances, 0)
-                row = Row("v43", 20, instances)
+                streak = Streak("v43", 20, instances)
                 pings = 0
-                while not row.whole:
-                    row.add(fact("v43", pick()))
+                while not streak.complete():
+                    streak.add(response("v43", pick()))
                     pings += 1
                 sent.append(pings)
             counts.append(f"{statistics.median(sent):,.0f}")
@@ -136,8 +136,8 @@ def all_instances(runs: int) -> None:
 
 
 def bounds() -> None:
-    """Print what a row without a break excludes."""
-    print("| `--consecutive` | at 95 %, fewer stale answers than |")
+    """Print what a streak without an interruption excludes."""
+    print("| `--consecutive` | at 95 %, fewer stale responses than |")
     print("|---|---|")
     for consecutive in (3, 20, 60, 100, 300):
         print(f"| {consecutive} | {excluded_share(consecutive, 0):.0%} |")

@@ -1,4 +1,4 @@
-"""How well the release proof holds: many random fleets at each share of old answers.
+"""How well the release proof holds: many random fleets at each share of old responses.
 
 `python -m bench.release_proof [FLEETS]` prints, for each share, how many fleets pass and how many
 pass with a claim that is false. The bound promises that the last column stays at or below 5 %.
@@ -9,21 +9,19 @@ from __future__ import annotations
 import random
 import sys
 
-from petsage.client.fact import Fact
-from petsage.client.verdict import Row
+from bench.detection import NEW, OLD
+from petsage.client.verdict import Streak
 
 CONSECUTIVE = 20
 PINGS = 3_000
-NEW = Fact(request_id="", due_at=0.0, latency_s=0.0, release="v43", worker="new")
-OLD = Fact(request_id="", due_at=0.0, latency_s=0.0, release="v42", worker="old", mismatch=True)
 
 
 def claim(draw: random.Random, old_share: float) -> tuple[int, float] | None:
     """Return the pings that it took and the share claimed, or None where the fleet did not pass."""
-    row = Row("v43", CONSECUTIVE)
+    streak = Streak("v43", CONSECUTIVE)
     for sent in range(1, PINGS + 1):
-        row.add(OLD if draw.random() < old_share else NEW)
-        if (share := row.excluded_share) is not None:
+        streak.add(OLD if draw.random() < old_share else NEW)
+        if (share := streak.excluded_share) is not None:
             return sent, share
     return None
 

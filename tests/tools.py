@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+import subprocess
 
 import pytest
 
@@ -13,3 +15,22 @@ def require(tool: str) -> str:
     if path is None:
         pytest.skip(f"{tool} is not installed, or not on the PATH")
     return path
+
+
+@functools.cache
+def _namespace_error() -> str:
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        return "unshare is not installed, or not on the PATH"
+    tried = subprocess.run(
+        [unshare, "--map-root-user", "--mount", "--net", "true"], capture_output=True, text=True
+    )
+    return tried.stderr.strip() if tried.returncode else ""
+
+
+def require_namespaces() -> str:
+    """Return the path of `unshare`; where it can't make namespaces, skip the test that asks."""
+    error = _namespace_error()
+    if error:
+        pytest.skip(f"no namespaces can be made here: {error}")
+    return require("unshare")

@@ -1,19 +1,24 @@
-"""The client half: facts about a deployed service, and a verdict on them. It imports no Flask.
+"""The command `petsage`. It pings a deployed service and judges what responds; it loads no Flask.
 
-    target      whom to ask                     connection  a deadline over every step
-    exchange    one request, one answer         response    reads the answer
-    ping        one ping, one fact              checks      holds an answer against the contract
-    verdict     the rule of the row             findings    facts as problems and warnings
-    refusals    what must be refused            logs        the far end of the log pipeline
-    smoke_test  the loop between all these      reports     what it found, in five formats
-    open_loop   pings at a fixed rate           crew        a thread for each in flight
-    rollout     the loop around the open loop   record      what happened when
-    deploy      the command inside              interrupts  SIGINT, SIGTERM and SIGHUP
-    fact        what one ping found             tally       counts of them
-    present     who answers now                 outcome     all that a run has found
-    options     what the user may say           output      where the report goes
-    cli         the command line                wiring      options as client, sink and stream
+    cli             the group of commands, its exit codes, errors
+    options         the options that both commands have: URL, network, any service
+    report_options  --format, --output, --quiet
+    smoke_test_cli  rollout_cli     one command each: its options, its checks, its run
 
-The functions `ping.ping`, `refusals.refuse`, `smoke_test.smoke_test` and `rollout.rollout` return
-plain data.
+    smoke_test      rollout         the loops; network and clock come in as arguments
+    deploy          the command that a rollout runs
+    log_tail        the far end of the log pipeline
+    signals         SIGINT, SIGTERM and SIGHUP
+    clock           monotonic and Unix time
+    progress        terminal        plain lines, or a live view where stderr is a terminal
+
+    target          addresses       proxy       where a request goes
+    http_client     response                    one request on a fresh connection
+    probe           release_probe               one ping: PetSage's own, and any service's
+    bad_requests    the fixed invalid requests
+
+    result          run             what a ping and a run have found, as plain data
+    verdict         history         the streak and the exit codes; what follows from all results
+    explain         run_warnings    wording     one headline and one next step; the warnings
+    reports         text, JSON, JUnit, Markdown, HTML
 """

@@ -1,7 +1,7 @@
-"""Runs the command that deploys, in a session of its own, and relays what it says.
+"""Runs the command that deploys, in a session of its own.
 
-As under `timeout`, a signal to petsage goes on to the whole group. What a command that ended by
-itself has left behind is its own affair: it may well be the service.
+As under `timeout`, a signal to petsage goes on to the whole process group. Processes that a
+command leaves behind after it ended by itself are not touched: one of them may be the service.
 """
 
 from __future__ import annotations
@@ -18,82 +18,72 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from petsage.client.clock import unix_time
-from petsage.client.outcome import DeployRun
+from petsage.client.run import DeployResult
 
-# What a command is given to end after a signal, before it is killed.
+# How long a command may take to end after a signal, before it is killed.
 GRACE_SECONDS = 10.0
-_NOT_STARTED = 126
-_STEP_SECONDS = 0.02
-_PIECE = 65_536
-# Whatever the command has left behind may hold the terminal's other side open for ever.
-_LAST_WORDS_SECONDS = 0.5
+# The exit code of a shell for a command that it can't run.
+_CANNOT_RUN = 126
+_POLL_SECONDS = 0.02
+_READ_BYTES = 65_536
+# A process that the command left behind may keep the terminal's other side open for ever.
+_LAST_OUTPUT_SECONDS = 0.5
 
 
 class Deploy:
-    """The command `argv`, once. `output` is the descriptor that takes its stdout and its stderr."""
+    """The command `argv`, run once. The descriptor `output` takes its stdout and stderr."""
 
     def __init__(self, argv: tuple[str, ...], output: int) -> None:
-        self.run = DeployRun(argv)
+        self.result = DeployResult(argv)
         self._output = output
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = False
 
-    @property
-    def started(self) -> bool:
-        """Whether the command was started."""
-        return self.run.started_at is not None
-
-    @property
-    def ended(self) -> bool:
-        """Whether the command was started and has ended."""
-        return self.run.ended_at is not None
-
-    def look(self) -> bool:
-        """Note the command's end, and return whether it has come since the last look."""
-        if not self.started or self.ended:
-            return False
-        status = self._process.poll() if self._process else _NOT_STARTED
-        if status is not None:
-            self._end(status)
-        return self.ended
-
     def start(self) -> None:
         """Start the command. One that can't be started has ended with 126, as in a shell."""
-        self.run.started_at = unix_time()
-        # Without a terminal to ask at, a prompt for a password fails at once. In a group that is
-        # not in the foreground it would be stopped until the deadline, and nobody would see why.
-        terminal = sys.stdin is None or sys.stdin.closed or sys.stdin.isatty()
+        self.result.started_at = unix_time()
+        # Without a terminal to read from, a prompt for a password fails at once. In a group that
+        # is not in the foreground it would be stopped until the deadline, without a word.
+        no_input = sys.stdin is None or sys.stdin.closed or sys.stdin.isatty()
         try:
             self._process = subprocess.Popen(
-                self.run.argv,
-                stdin=subprocess.DEVNULL if terminal else None,
+                self.result.argv,
+                stdin=subprocess.DEVNULL if no_input else None,
                 stdout=self._output,
                 stderr=self._output,
                 start_new_session=True,
             )
-        except (OSError, ValueError) as fault:
-            self.run.fault = getattr(fault, "strerror", None) or str(fault)
+        except (OSError, ValueError) as error:
+            self.result.error = getattr(error, "strerror", None) or str(error)
+
+    def poll(self) -> None:
+        """Note the command's end, if it has ended."""
+        if self.result.started_at is None or self.result.ended_at is not None:
+            return
+        status = self._process.poll() if self._process else _CANNOT_RUN
+        if status is not None:
+            self._note_end(status)
 
     def stop(self, number: signal.Signals) -> None:
         """Pass a signal on to the command's group, wait for its end, and kill what is left."""
-        self.look()
+        self.poll()
         process = self._process
-        if process is None or self.ended:
+        if process is None or self.result.ended_at is not None:
             return
-        self.run.cut_short = True
+        self.result.stopped = True
         self._signal(number)
-        # One that is stopped takes no other signal.
+        # A stopped process handles no other signal.
         self._signal(signal.SIGCONT)
-        give_up = time.monotonic() + GRACE_SECONDS
-        while not self._killed and time.monotonic() < give_up and self._lives(process):
-            time.sleep(_STEP_SECONDS)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while not self._killed and time.monotonic() < deadline and self._group_exists(process):
+            time.sleep(_POLL_SECONDS)
         self.kill()
-        self._end(process.wait())
+        self._note_end(process.wait())
 
     def kill(self) -> None:
         """Kill what there is of the command's group, at once; `stop` then waits no longer."""
-        if self.started and not self.ended:
-            self._killed = self.run.cut_short = True
+        if self.result.started_at is not None and self.result.ended_at is None:
+            self._killed = self.result.stopped = True
             self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -101,9 +91,9 @@ class Deploy:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)
 
-    def _lives(self, process: subprocess.Popen[bytes]) -> bool:
-        # A shell dies of SIGTERM at once; what it has started may still have to clean up. While
-        # one of the group lives, no other group can bear its number.
+    def _group_exists(self, process: subprocess.Popen[bytes]) -> bool:
+        # A shell dies of SIGTERM at once, while what it has started may still have to clean up.
+        # As long as the group has a member, no other group can get its number.
         if process.poll() is None:
             return True
         try:
@@ -114,22 +104,23 @@ class Deploy:
             pass
         return True
 
-    def _end(self, status: int) -> None:
-        self.run.ended_at = unix_time()
-        self.run.exit_code = status if status >= 0 else 128 - status
+    def _note_end(self, status: int) -> None:
+        self.result.ended_at = unix_time()
+        self.result.exit_code = status if status >= 0 else 128 - status
 
 
-class Relay:
-    """A terminal for the command, whose words then stand above the live line and not within it.
+class TerminalRelay:
+    """A pseudo-terminal for the command, so that its output can stand above the live view.
 
-    Passes on, piece by piece, what is written to `side`, a terminal like that of `like`.
+    Each line that is written to the descriptor `side` is passed to `write_line`, in a thread.
+    `side` is set up like the terminal `like`.
     """
 
-    def __init__(self, say: Callable[[str], object], like: int) -> None:
-        self._say = say
+    def __init__(self, write_line: Callable[[str], object], like: int) -> None:
+        self._write_line = write_line
         self._reader, self.side = os.openpty()
-        # The terminal at the other end makes its own line ends.
         settings = termios.tcgetattr(self.side)
+        # Line ends are left to the real terminal.
         settings[1] &= ~termios.OPOST
         termios.tcsetattr(self.side, termios.TCSANOW, settings)
         termios.tcsetwinsize(self.side, termios.tcgetwinsize(like))
@@ -138,15 +129,22 @@ class Relay:
 
     def _run(self) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        unfinished = ""
         while True:
             try:
-                piece = os.read(self._reader, _PIECE)
+                data = os.read(self._reader, _READ_BYTES)
             except OSError:
                 # EIO: nobody holds the other side any more.
-                return
-            self._say(decoder.decode(piece))
+                break
+            *lines, unfinished = (unfinished + decoder.decode(data)).split("\n")
+            if len(unfinished) > _READ_BYTES:
+                lines, unfinished = [*lines, unfinished], ""
+            for line in lines:
+                self._write_line(line)
+        if unfinished:
+            self._write_line(unfinished)
 
     def close(self) -> None:
-        """Pass on the last words."""
+        """Pass on the last lines."""
         os.close(self.side)
-        self._thread.join(_LAST_WORDS_SECONDS)
+        self._thread.join(_LAST_OUTPUT_SECONDS)

@@ -1,143 +1,146 @@
-"""Says on stderr how far a run is: one live line on a terminal, else a plain line now and then."""
+"""Shows on stderr how far a run is: a live view on a terminal, a plain line now and then elsewhere.
+
+Nobody who reads slowly delays a ping: a line that would have to wait is left out.
+"""
 
 from __future__ import annotations
 
-import os
 import select
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TextIO
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TextIO
 
-from petsage.client.findings import row_phrase
-from petsage.client.tally import Tally
-from petsage.client.verdict import Row
+if TYPE_CHECKING:
+    from petsage.client.run import Run
+    from petsage.client.terminal import LiveView
 
-_LIVE_SECONDS = 0.1
-_PLAIN_SECONDS = 10.0
+PLAIN_SECONDS = 10.0
+# Who responds now is told by the last so many seconds, or by the last so many pings at a low rate.
+_WINDOW_SECONDS = 5.0
+_WINDOW_PINGS = 20
 
 
-class Speaker:
-    """Says a line again and again: on a terminal always the same one, rewritten in place."""
+def progress_on(stream: TextIO | None, environ: Mapping[str, str]) -> PlainProgress | LiveView:
+    """Return the progress for a stream; None shows nothing."""
+    if stream is not None and stream.isatty() and environ.get("TERM") != "dumb":
+        from petsage.client.terminal import LiveView
 
-    def __init__(
-        self,
-        stream: TextIO | None,
-        *,
-        live: bool,
-        plain_every_s: float = _PLAIN_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._stream, self._live, self._clock = stream, live, clock
-        self._every = _LIVE_SECONDS if live else plain_every_s
-        self._began = clock()
-        self._spoke = self._began
-        self._shown = False
-        self._within_line = False
-        self._lock = threading.RLock()
+        return LiveView(stream, colour=not environ.get("NO_COLOR"))
+    return PlainProgress(stream)
 
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the run began."""
-        return self._clock() - self._began
 
-    def is_time(self) -> bool:
-        """Return whether something may be said again, and take it as said."""
-        now = self._clock()
-        if now - self._spoke < self._every:
-            return False
-        self._spoke = now
-        return True
+class PlainProgress:
+    """A line every ten seconds, and at once when the command starts or ends."""
 
-    def say(self, text: str) -> None:
-        """Say the line as it is now, unless that would have to wait: no reader stops the pings."""
-        with self._at_once() as free:
-            if not free:
-                return
-            if not self._live:
-                self._write(f"petsage: {text}\n")
-            elif not self._within_line:
-                self._write(f"\r\x1b[K{text[: self._columns() - 1]}")
-                self._shown = True
+    is_live = False
 
-    def _columns(self) -> int:
-        """Return how wide the stream's own terminal is: stdout may be a file, or another one."""
-        try:
-            return os.get_terminal_size(self._stream.fileno() if self._stream else -1).columns or 80
-        except (OSError, ValueError):
-            return 80
+    def __init__(self, stream: TextIO | None, now: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._now = stream, now
+        self._began = self._shown_at = now()
+        self._command = ""
 
-    def say_above(self, text: str, *, wait: bool = True) -> bool:
-        """Say something that stays, above the live line; from whatever thread.
-
-        Return whether it was said: without `wait` it is not where the reader takes nothing.
-        """
-        with self._lock if wait else self._at_once() as free:
-            if not free:
-                return False
-            self._wipe()
-            self._write(text)
-            self._within_line = not text.endswith("\n")
-            return True
-
-    def clear(self) -> None:
-        """Wipe the live line."""
-        with self._at_once() as free:
-            if free:
-                self._wipe()
-
-    def _wipe(self) -> None:
-        if self._shown:
-            self._write("\r\x1b[K")
-            self._shown = False
-
-    @contextmanager
-    def _at_once(self) -> Iterator[bool]:
-        """Hold the lock, or yield False where another thread has it or the reader takes nothing.
-
-        A pager that nobody scrolls, or a terminal after Ctrl-S, takes nothing for hours.
-        """
-        if not self._lock.acquire(blocking=False):
-            yield False
-            return
-        try:
-            yield self._takes_more()
-        finally:
-            self._lock.release()
-
-    def _takes_more(self) -> bool:
-        try:
-            ready = select.poll()
-            ready.register(self._stream.fileno() if self._stream else -1, select.POLLOUT)
-        except (OSError, ValueError):
-            # Not a file of the system's: writing will tell.
-            return True
-        return bool(ready.poll(0))
-
-    def _write(self, text: str) -> None:
+    def __call__(self, run: Run, doing: str = "") -> None:
+        """Write a line, if it is time for one."""
         if self._stream is None:
             return
+        now, command = self._now(), command_phrase(run)
+        changed = command != self._command and run.deploy is not None and run.deploy.started_at
+        if now - self._shown_at < PLAIN_SECONDS and not changed:
+            return
+        self._shown_at, self._command = now, command
+        shares = [
+            f"{'failed' if name is None else name} {share:.0%}" for name, share in shares_of(run)
+        ]
+        counts = f"{now - self._began:.0f} s, {pings_phrase(run)}"
+        parts = [counts, *shares, streak_phrase(run), command, doing]
+        self.write_line(f"petsage: {', '.join(filter(None, parts))}")
+
+    def write_line(self, line: str) -> None:
+        """Write a line, unless it would have to wait."""
+        if self._stream is None or not takes_more(self._stream):
+            return
         try:
-            self._stream.write(text)
+            self._stream.write(line + "\n")
             self._stream.flush()
         except (OSError, ValueError):
-            # A terminal that is gone must not end the run.
+            # A stream that is gone must not end the run.
             self._stream = None
 
+    def close(self) -> None:
+        """Write nothing more."""
+        self._stream = None
 
-class Progress(Speaker):
-    """Call it after each ping; `clear` before anything else is written."""
 
-    def __call__(self, tally: Tally, row: Row, doing: str) -> None:
-        """Say how far the row is, unless it has just been said."""
-        if not self.is_time():
-            return
-        waiting = "waiting for the first right answer"
-        where = waiting if row.waiting else row_phrase(row)
-        parts = [f"{self.elapsed_s:.0f} s", f"{tally.sent} pings", where]
-        if row.breaks:
-            parts.append(f"{row.breaks} breaks")
-        if doing:
-            parts.append(doing)
-        self.say(", ".join(parts))
+def takes_more(stream: TextIO) -> bool:
+    """Return whether the stream takes something at once: a pager may take nothing for hours."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):
+        # Not a file of the system's: writing will tell.
+        return True
+    return bool(poll.poll(0))
+
+
+def shares_of(run: Run) -> list[tuple[str | None, float]]:
+    """Return the share of each release in the last pings, the expected one first.
+
+    The name None stands for the pings that failed; it comes last.
+    """
+    history = run.history
+    counts: Counter[str | None] = Counter()
+    expected = set()
+    for result in history.window(window_seconds(run)):
+        name = history.release_of(result)
+        if name is not None or result.failure is not None:
+            counts[name] += 1
+        if history.is_expected(result):
+            expected.add(name)
+    total = counts.total()
+    names = sorted(counts, key=lambda name: (name is None, name not in expected, name or ""))
+    return [(name, counts[name] / total) for name in names]
+
+
+def window_seconds(run: Run) -> float:
+    """Return how many of the last seconds tell who responds now."""
+    return max(_WINDOW_SECONDS, _WINDOW_PINGS / (run.rate or 1_000))
+
+
+def pings_phrase(run: Run) -> str:
+    """Return how many pings there were, and how many of them failed."""
+    pings, failed = len(run.history.results), len(run.history.failures)
+    return f"{pings} pings" + (f", {failed} failed" if failed else "")
+
+
+def streak_phrase(run: Run) -> str:
+    """Return how far the streak is, and what it still lacks."""
+    streak = run.streak
+    if streak.waiting:
+        return f"waiting for {run.expected or 'the first correct response'}"
+    phrase = f"{streak.reached} of {streak.needed} in a row"
+    if streak.reached > streak.needed:
+        phrase = f"{streak.reached} in a row ({streak.needed} needed)"
+    if streak.instances_asked:
+        phrase += f", {len(streak.instances)} of {streak.instances_asked} instances"
+    missing = streak.missing_addresses(run.addresses)
+    if streak.reached and missing:
+        phrase += f", nothing yet from {', '.join(missing[:3])}"
+    return phrase
+
+
+def command_phrase(run: Run) -> str:
+    """Return what has become of the command; nothing where there is none."""
+    deploy = run.deploy
+    if deploy is None:
+        return ""
+    name = deploy.argv[0].rpartition("/")[2]
+    if deploy.started_at is None:
+        return f"{name} starts once the service has responded for a second"
+    if deploy.error:
+        return f"{name} could not be started: {deploy.error}"
+    if deploy.ended_at is None:
+        return f"{name} runs"
+    if deploy.exit_code:
+        return f"{name} failed with exit code {deploy.exit_code}; Ctrl-C ends the watch"
+    return f"{name} has ended"

@@ -1,43 +1,47 @@
-"""The loop of `petsage rollout`: ping on until the new release has taken over, whatever happens.
+"""The loop of `petsage rollout`: ping at a fixed rate until the new release has taken over.
 
-All that touches the world comes in as an argument; this room decides only what is done next.
+Network, clock and command come in as arguments; the loop decides what is done next, and leaves
+the verdict to `explain`.
 """
 
 from __future__ import annotations
 
 import math
 import secrets
-import time
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from signal import SIGTERM, Signals
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from petsage.client import rollout_findings as findings
-from petsage.client.clock import unix_time
-from petsage.client.fact import Fact
-from petsage.client.interrupts import Interrupted
-from petsage.client.open_loop import Ended, OpenLoop, Send
-from petsage.client.outcome import DeployRun, RolloutOutcome
-from petsage.client.record import Record
-from petsage.client.rollout_findings import Budget
-from petsage.client.tally import Tally
-from petsage.client.verdict import ExitCode, Row
+from petsage.client.clock import Clock
+from petsage.client.history import History
+from petsage.client.result import PingResult
+from petsage.client.run import Budget, DeployResult, Run
+from petsage.client.signals import Interrupted, Interruptible, not_interruptible
+from petsage.client.verdict import Streak
 
-# For so long the service is seen to answer before the command is started.
-FIRST_LOOK_SECONDS = 1.0
+if TYPE_CHECKING:
+    from petsage.client.probe import Probe
+
+# How long the service must be seen to respond before the command is started.
+RESPONDING_SECONDS = 1.0
+# Pings that were due longer ago than this did not go out because this machine stood still (it
+# was suspended, or petsage was stopped): they say nothing of the service.
+STALL_SECONDS = 1.0
 # The command and the display are looked after at least so often.
 _TURN_SECONDS = 0.1
 # A ping keeps its own time limit; this is for a machine that gives its thread no time to.
 _STRAGGLER_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to watch for, and the budget. `rate` is pings a second.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutPlan:
+    """What to watch for. `rate` is pings a second, all times are seconds.
 
-    `deadline` (seconds) bounds the sending of pings, `after_command` that from the command's end
-    on, `timeout` each ping.
+    `deadline` bounds the sending of pings, `after_command` that from the command's end on, and
+    `timeout` each ping.
     """
 
     url: str
@@ -50,193 +54,306 @@ class Plan:
     budget: Budget = field(default_factory=Budget)
 
 
-class Deploy(Protocol):
-    """The command that deploys, as this room sees it."""
+class Command(Protocol):
+    """The command that deploys; see `petsage.client.deploy`."""
 
-    run: DeployRun
-
-    @property
-    def started(self) -> bool:
-        """Whether it was started."""
+    result: DeployResult
 
     def start(self) -> None:
         """Start it."""
 
-    def look(self) -> bool:
-        """Note its end, and return whether it has come since the last look."""
+    def poll(self) -> None:
+        """Note its end in `result`, if it has ended."""
 
     def stop(self, number: Signals) -> None:
-        """End it and all that belongs to it."""
+        """End it and all processes that belong to it."""
 
 
-Wait = Callable[[float], Ended | None]
-Progress = Callable[[RolloutOutcome, Fact | None], None]
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A ping that is due at `at`, a value of the clock's `now`."""
+
+    number: int
+    at: float
+    bogus: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A ping that has ended: how many seconds late it went out, and what it found."""
+
+    due: Due
+    late_s: float
+    result: PingResult
+
+
+class Threads(Protocol):
+    """Where the pings run, side by side."""
+
+    def start(self, due: Due) -> None:
+        """Send a ping, without waiting for its end."""
+
+    def wait(self, seconds: float) -> Ended | None:
+        """Return the next ping that ends within so many seconds, or None."""
+
+
+class PingThreads:
+    """Runs `send` in threads: one more whenever all are busy, so that no ping waits.
+
+    They are daemons: a ping that hangs does not delay the end of the process.
+    """
+
+    def __init__(self, send: Callable[[Due], PingResult], clock: Clock) -> None:
+        self._send, self._clock = send, clock
+        self._due: SimpleQueue[Due] = SimpleQueue()
+        self._ended: SimpleQueue[Ended | Exception] = SimpleQueue()
+        self._lock = threading.Lock()
+        # Threads that wait for a ping, less the pings that wait for a thread.
+        self._free = 0
+
+    def start(self, due: Due) -> None:
+        """Send a ping. Where the system gives no more threads it waits for a free one."""
+        self._due.put(due)
+        if self._add_free(-1) >= 0:
+            return
+        try:
+            threading.Thread(target=self._run, name="petsage-ping", daemon=True).start()
+        except RuntimeError:
+            return
+        self._add_free(1)
+
+    def wait(self, seconds: float) -> Ended | None:
+        """Return the next ping that ends within so many seconds, or None.
+
+        An exception of `send` is raised here.
+        """
+        try:
+            ended = self._ended.get(timeout=max(0.0, seconds))
+        except Empty:
+            return None
+        if isinstance(ended, Exception):
+            raise ended
+        return ended
+
+    def _add_free(self, change: int) -> int:
+        with self._lock:
+            self._free += change
+            return self._free
+
+    def _run(self) -> None:
+        while True:
+            due = self._due.get()
+            late_s = self._clock.now() - due.at
+            try:
+                self._ended.put(Ended(due, late_s, self._send(due)))
+            except Exception as error:
+                self._ended.put(error)
+            self._add_free(1)
+
+
+class OpenLoop:
+    """Starts `rate` pings a second, whatever becomes of them, and gives them back by due time."""
+
+    def __init__(
+        self,
+        threads: Threads,
+        rate: float,
+        clock: Clock,
+        interruptible: Interruptible = not_interruptible,
+    ) -> None:
+        self._threads, self._clock = threads, clock
+        self._wait = interruptible(threads.wait)
+        self._interval = 1.0 / rate
+        self._first_due = clock.now()
+        self._intervals = 0
+        self._sent = 0
+        self._received = 0
+        self._early: dict[int, Ended] = {}
+        self._turn = 0
+
+    @property
+    def in_flight(self) -> int:
+        """How many pings have not ended."""
+        return self._sent - self._received
+
+    @property
+    def next_due(self) -> float:
+        """When the next ping is due."""
+        # From the start, and not from the ping before: rounding errors and delays don't add up.
+        return self._first_due + self._intervals * self._interval
+
+    def send_due(self, *, bogus: bool) -> None:
+        """Send the pings that are due by now."""
+        now = self._clock.now()
+        while self.next_due <= now:
+            self._threads.start(Due(self._sent, self.next_due, bogus))
+            self._intervals += 1
+            self._sent += 1
+
+    def skip_due(self) -> None:
+        """Leave out the pings that are due by now."""
+        behind = max(0.0, self._clock.now() - self.next_due)
+        self._intervals += math.ceil(behind / self._interval)
+
+    def wait(self, seconds: float) -> Ended | None:
+        """Return the next ping that ends within so many seconds, or None."""
+        ended = self._wait(seconds)
+        if ended is not None:
+            self._received += 1
+            self._early[ended.due.number] = ended
+        return ended
+
+    def in_turn(self) -> Iterator[Ended]:
+        """Yield, by due time, the pings that have ended and that come after no other one."""
+        while (ended := self._early.pop(self._turn, None)) is not None:
+            self._turn += 1
+            yield ended
+
+
+def rollout(
+    plan: RolloutPlan,
+    probe: Probe,
+    threads: Threads,
+    *,
+    clock: Clock,
+    command: Command | None = None,
+    interruptible: Interruptible = not_interruptible,
+    progress: Callable[[Run], None] = lambda _run: None,
+) -> Run:
+    """Watch until `plan.expected` has taken over, and return what was seen.
+
+    The pings run in `threads`; `probe` tells the addresses. `command` is started once the service
+    is seen to respond, and then the streak that ends the watch must begin after the command's
+    end. Interrupted, raised while the loop waits, ends the run with what was seen until then.
+    """
+    began = clock.now()
+    run = Run(
+        kind="rollout",
+        url=plan.url,
+        expected=plan.expected,
+        started_at=clock.unix_time(began),
+        history=History(plan.expected),
+        streak=Streak(plan.expected, plan.consecutive),
+        limit_s=plan.deadline,
+        rate=plan.rate,
+        after_command=plan.after_command,
+        budget=plan.budget,
+        deploy=command.result if command else None,
+    )
+    loop = OpenLoop(threads, plan.rate, clock, interruptible)
+    watch = _Watch(plan, probe, run, loop, clock, command, progress)
+    stop_signal = SIGTERM
+    try:
+        watch.until_settled()
+    except Interrupted as interrupted:
+        run.interrupted_by = str(interrupted)
+        stop_signal = Signals[run.interrupted_by]
+    finally:
+        if command:
+            command.stop(stop_signal)
+    watch.close()
+    run.elapsed_s = clock.now() - began
+    return run
 
 
 class _Watch:
     def __init__(
         self,
-        plan: Plan,
-        outcome: RolloutOutcome,
+        plan: RolloutPlan,
+        probe: Probe,
+        run: Run,
         loop: OpenLoop,
-        wait: Wait,
-        deploy: Deploy | None,
-        progress: Progress,
+        clock: Clock,
+        command: Command | None,
+        progress: Callable[[Run], None],
     ) -> None:
-        self._plan, self._outcome, self._loop = plan, outcome, loop
-        self._wait, self._deploy, self._progress = wait, deploy, progress
-        self._first_success: float | None = None
-        self._seen_for = 0.0
-        # From when on answers may stand in the row that ends the watch.
-        self._row_from = math.inf if deploy else None
-        self.last: Fact | None = None
-        self.most_late_s = 0.0
-        self._end = time.monotonic() + plan.deadline
+        self._plan, self._probe, self._run, self._loop = plan, probe, run, loop
+        self._clock, self._command, self._progress = clock, command, progress
+        self._end = clock.now() + plan.deadline
+        # The first and the last response of an unbroken sequence of them, by due time.
+        self._responding: tuple[float, float] | None = None
+        # From when on responses count for the streak; None while the command has not ended.
+        self._count_from = None if command else -math.inf
 
     def until_settled(self) -> None:
-        """Ping until the new release has taken over, or the deadline."""
-        row, loop = self._outcome.row, self._loop
-        self._outcome.within = f"within {self._plan.deadline:g} s"
-        while (now := time.monotonic()) < self._end:
-            # The row goes on meanwhile, and so outlives workers that are gone (see smoke_test).
-            control = row.filled and not row.whole and secrets.randbelow(4) > 0
-            loop.send_due(control=control)
+        """Ping until the new release has taken over, or until the deadline."""
+        loop, streak, clock = self._loop, self._run.streak, self._clock
+        while (now := clock.now()) < self._end:
+            if now - loop.next_due > STALL_SECONDS:
+                self._pause()
+            # Normal pings go on in between, so that the streak outlives workers that are gone.
+            bogus = streak.filled and not streak.proved and secrets.randbelow(4) > 0
+            loop.send_due(bogus=bogus)
             turn = min(loop.next_due, self._end, now + _TURN_SECONDS)
-            self._take(self._wait(turn - time.monotonic()))
-            if self._deploy and not self._deploy.started and self._seen_for >= FIRST_LOOK_SECONDS:
-                self._deploy.start()
-            if self._settled():
-                self._await_those_in_flight()
-                if self._settled():
+            self._take(loop.wait(turn - clock.now()))
+            self._start_command()
+            if self._is_settled():
+                self._wait_for_those_in_flight()
+                if self._is_settled():
                     return
-                # An answer that was still under way has broken the row.
-                loop.resume()
-        self._await_those_in_flight()
+                # A response that was still under way has interrupted the streak.
+                self._pause()
+        self._wait_for_those_in_flight()
 
-    def _settled(self) -> bool:
-        return self._outcome.row.whole and self._row_from is None
+    def close(self) -> None:
+        """Note what is known at the end of the run."""
+        run = self._run
+        if run.deploy and run.deploy.started_at is not None and self._count_from is None:
+            # It ended since the last look, or was stopped: no response is from after its end.
+            run.streak.begin_anew()
+        run.warnings += self._probe.warnings
 
-    def none_since_command(self) -> bool:
-        """Return whether nothing is known of the time since the command ended by itself."""
-        run = self._outcome.deploy
-        ended = run is not None and run.ended_at is not None and not run.cut_short
-        return ended and self._row_from is not None
+    def _is_settled(self) -> bool:
+        complete = self._run.streak.complete(self._run.addresses)
+        return complete and self._count_from is not None
 
-    def _await_those_in_flight(self) -> None:
-        end = time.monotonic() + self._plan.timeout + _STRAGGLER_SECONDS
-        while self._loop.in_flight and (now := time.monotonic()) < end:
-            self._take(self._wait(min(_TURN_SECONDS, end - now)))
+    def _pause(self) -> None:
+        began, ended = self._loop.next_due, self._clock.now()
+        self._loop.skip_due()
+        if ended > began:
+            self._run.history.pause(self._clock.unix_time(began), self._clock.unix_time(ended))
+
+    def _wait_for_those_in_flight(self) -> None:
+        end = self._clock.now() + self._plan.timeout + _STRAGGLER_SECONDS
+        while self._loop.in_flight and (now := self._clock.now()) < end:
+            self._take(self._loop.wait(min(_TURN_SECONDS, end - now)))
 
     def _take(self, ended: Ended | None) -> None:
+        run = self._run
         if ended is not None:
-            self._count(ended)
+            run.history.add(ended.result)
+            run.most_late_s = max(run.most_late_s, ended.late_s)
+            if ended.result.of_service:
+                self._note_response(ended.due.at)
             for one in self._loop.in_turn():
-                self._feed(one)
-        self._outcome.in_flight = self._loop.in_flight
-        if self._deploy and self._deploy.look():
-            self._watch_on()
-        self._progress(self._outcome, ended.fact if ended else None)
+                if self._count_from is None or one.due.at >= self._count_from:
+                    run.streak.add(one.result)
+        run.in_flight = self._loop.in_flight
+        run.addresses = self._probe.addresses
+        self._note_command_end()
+        self._progress(run)
 
-    def _watch_on(self) -> None:
-        """Take note that the command has ended: from now on answers may stand in the row."""
-        self._row_from = now = time.monotonic()
-        after = self._plan.after_command
-        if after is not None and now + after < self._end:
-            self._end = now + after
-            self._outcome.within = f"within {after:g} s of the command's end"
-            self._outcome.bound = "--after-command"
+    def _note_response(self, due_at: float) -> None:
+        first, last = self._responding or (due_at, due_at)
+        # After an outage the service must be seen to respond for a second anew.
+        if due_at - last > max(RESPONDING_SECONDS, 2 / self._plan.rate):
+            first = due_at
+        self._responding = first, max(last, due_at)
 
-    def _count(self, ended: Ended) -> None:
-        """Take in what needs no order, as soon as it is there."""
-        fact, due, tally = ended.fact, ended.due, self._outcome.tally
-        self.last = fact
-        self.most_late_s = max(self.most_late_s, ended.late_s)
-        tally.add(fact, control=due.control)
-        if fact.tells_of_release(control=due.control):
-            new = self._outcome.row.is_right(fact, control=due.control)
-            self._outcome.record.add(fact, due.at, tally.release_of(fact), new=new)
+    def _start_command(self) -> None:
+        if self._command and self._command.result.started_at is None and self._responding:
+            first, last = self._responding
+            if last - first >= RESPONDING_SECONDS:
+                self._command.start()
 
-    def _feed(self, ended: Ended) -> None:
-        """Take in by due time what depends on it: the row and the gap."""
-        fact, due, outcome = ended.fact, ended.due, self._outcome
-        if self._row_from is not None and due.at >= self._row_from:
-            # Before, the deploy may have had the old instances out of rotation.
-            outcome.row.begin_anew()
-            self._row_from = None
-        if due.control:
-            outcome.row.add_control(fact)
-        else:
-            outcome.row.add(fact)
-        outcome.record.add_in_turn(fact, due.at, after_pause=due.after_pause)
-        outcome.add_present(fact, control=due.control)
-        if fact.failure is not None:
-            if self._seen_for < FIRST_LOOK_SECONDS and outcome.now.nobody:
-                # Whoever answers again after an outage is looked at anew.
-                self._first_success = None
+    def _note_command_end(self) -> None:
+        if self._command is None or self._count_from is not None:
             return
-        if self._first_success is None:
-            self._first_success = due.at
-        self._seen_for = due.at - self._first_success
-
-
-def rollout(
-    plan: Plan,
-    send: Send,
-    *,
-    deploy: Deploy | None = None,
-    during: Callable[[Wait], Wait] = lambda wait: wait,
-    progress: Progress = lambda _outcome, _last: None,
-) -> RolloutOutcome:
-    """Watch the service until `plan.expected` has taken over, and return what was found.
-
-    `send` makes one ping, in a thread of its own. `deploy` is started once the service is
-    seen to answer, and what ends the watch is then a row of answers from after its end.
-    `during` makes the wait one that may raise Interrupted, which ends the run with what was
-    seen until then.
-    """
-    started = time.monotonic()
-    loop = OpenLoop(send, plan.rate)
-    outcome = RolloutOutcome(
-        url=plan.url,
-        expected=plan.expected,
-        started_at=unix_time(),
-        tally=Tally(plan.expected),
-        row=Row(plan.expected, plan.consecutive),
-        rate=plan.rate,
-        record=Record(started),
-        deploy=deploy.run if deploy else None,
-    )
-    watch = _Watch(plan, outcome, loop, during(loop.wait), deploy, progress)
-    number = SIGTERM
-    interrupted = None
-    try:
-        watch.until_settled()
-    except Interrupted as told:
-        interrupted = told
-        number = Signals[str(told)]
-    finally:
-        if deploy:
-            deploy.stop(number)
-    none_since = watch.none_since_command()
-    if none_since:
-        outcome.row.begin_anew()
-    if interrupted:
-        # Behind one ping that hangs others may have been answered.
-        for one in loop.out_of_turn():
-            outcome.add_present(one.fact, control=one.due.control)
-        outcome.present.cut_short(outcome.in_flight, unix_time())
-        outcome.problems.append((ExitCode.INTERRUPTED, f"Interrupted by {interrupted}."))
-    else:
-        outcome.problems += findings.takeover_problems(outcome, watch.last, none_since=none_since)
-    outcome.problems += findings.command_problems(
-        outcome, plan.deadline, interrupted=interrupted is not None
-    )
-    outcome.problems += findings.budget_problems(outcome, plan.budget)
-    # What decides the verdict comes first.
-    verdict = outcome.exit_code
-    outcome.problems.sort(key=lambda problem: problem[0] is not verdict)
-    outcome.warnings += findings.warnings(
-        outcome, plan.budget, most_late_s=watch.most_late_s, paused_s=loop.paused_s
-    )
-    outcome.elapsed_s = time.monotonic() - started
-    return outcome
+        self._command.poll()
+        if self._command.result.ended_at is None:
+            return
+        # Before, the deploy may have had the old instances out of rotation.
+        self._run.streak.begin_anew()
+        self._count_from = now = self._clock.now()
+        if self._plan.after_command is not None:
+            self._end = min(self._end, now + self._plan.after_command)

@@ -1,39 +1,38 @@
-"""The loop of `petsage smoke-test`: ping until the row is whole, then the refusals, then the log.
+"""The loop of `petsage smoke-test`: ping until the streak is complete, then the rest.
 
-All that touches the world comes in as an argument; this room decides only what is done next.
+Network, clock and log come in as arguments; the loop decides what is done next, and leaves the
+verdict to `explain`.
 """
 
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from petsage.client import findings
-from petsage.client.clock import unix_time
-from petsage.client.fact import Fact, Failure
-from petsage.client.interrupts import Interrupted
-from petsage.client.logs import LogFinding
-from petsage.client.outcome import Outcome
-from petsage.client.refusals import REFUSALS, Refusal, Refused
-from petsage.client.tally import Tally
-from petsage.client.verdict import ExitCode, Row, is_final
+from petsage.client.clock import Clock
+from petsage.client.history import History
+from petsage.client.result import BadRequestResult, Failure, Outcome, PingResult
+from petsage.client.run import LogResult, Run
+from petsage.client.signals import Interrupted, Interruptible, not_interruptible
+from petsage.client.verdict import Streak
 
-# Between pings that wait for something to change; those in the row are `interval` apart.
-WAITING_PAUSE_SECONDS = 0.5
+if TYPE_CHECKING:
+    from petsage.client.bad_requests import BadRequest
+    from petsage.client.probe import Probe
+
+# Between pings that wait for something to change; those of the streak are `interval` apart.
+RETRY_SECONDS = 0.5
 MAX_RETRY_AFTER_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmokeTestPlan:
     """What to prove, and by when. All times are seconds.
 
-    `wait` bounds everything to the end of the row; `timeout` each request; `interval` is the
-    pause between the pings of the row; `logs_within` bounds the log line's way from its
-    answer.
+    `wait` bounds everything to the end of the streak, `timeout` each request; `interval` is the
+    pause between the pings of the streak; `logs_within` is how long the log line may take.
     """
 
     url: str
@@ -43,162 +42,137 @@ class Plan:
     wait: float = 60.0
     interval: float = 0.01
     timeout: float = 10.0
-    refusals: bool = True
+    bad_requests: Sequence[BadRequest] = ()
     logs_within: float = 30.0
 
 
-class Service(Protocol):
-    """The service as this room sees it: what can be asked of it."""
-
-    def ping(self, expect: str | None, timeout: float) -> Fact:
-        """Send one ping."""
-
-    def control(self, timeout: float) -> Fact:
-        """Send a ping that expects a release which no service bears."""
-
-    def refuse(self, refusal: Refusal) -> Refused:
-        """Send a request that must be refused."""
-
-
-AwaitLine = Callable[[str, float, float], LogFinding]
-Progress = Callable[[Tally, Row, str], None]
-
-
-@dataclass(slots=True)
-class _Run:
-    plan: Plan
-    service: Service
-    sleep: Callable[[float], None]
-    progress: Progress
-    outcome: Outcome
-    last: Fact | None = None
-    marker: str = ""
-    answered: float = 0.0
-    final: Fact | None = None
-
-    def ping_until_whole(self) -> None:
-        plan, row, tally = self.plan, self.outcome.row, self.outcome.tally
-        deadline = time.monotonic() + plan.wait
-        # No waiting makes a service name its instances.
-        while not (row.whole or row.instances_hidden) and self.final is None:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return
-            # The row goes on meanwhile, and so outlives workers that are gone. By chance and not
-            # in turns, or a balancer that goes round would send all of them to the same ones.
-            control = row.filled and secrets.randbelow(4) > 0
-            timeout = min(plan.timeout, left)
-            self.outcome.in_flight = 1
-            fact = (
-                self.service.control(timeout)
-                if control
-                else self.service.ping(plan.expected, timeout)
-            )
-            cut = timeout < plan.timeout and fact.failure is Failure.TIMEOUT
-            # One that ran into the end of the waiting has not failed; the first one counts.
-            if not (cut and tally.sent):
-                self.outcome.in_flight = 0
-                tally.add(fact, control=control)
-                self._take(fact, control=control)
-            self.progress(tally, row, self._told(fact))
-            if not (row.whole or row.instances_hidden):
-                self.sleep(min(self._pause(fact), max(0.0, deadline - time.monotonic())))
-
-    def _take(self, fact: Fact, *, control: bool) -> None:
-        row, self.last = self.outcome.row, fact
-        self.outcome.add_present(fact, control=control)
-        if is_final(fact, waiting=row.waiting):
-            self.final = fact
-            return
-        if control:
-            row.add_control(fact)
-        else:
-            row.add(fact)
-        if fact.failure is None:
-            self.marker, self.answered = fact.request_id, time.monotonic()
-            if control and not fact.mismatch and not fact.names_release:
-                self.final = fact
-
-    def _told(self, fact: Fact) -> str:
-        """Return, for the progress, what is amiss with a ping or who answers meanwhile."""
-        if fact.failure is Failure.NOT_PETSAGE:
-            return f"not PetSage: {fact.detail}"
-        if fact.failure is None and self.outcome.row.waiting:
-            return f"{self.outcome.tally.release_of(fact)} answers"
-        return fact.detail
-
-    def _pause(self, fact: Fact) -> float:
-        if fact.failure is None and not self.outcome.row.waiting:
-            return self.plan.interval
-        # A 412's Retry-After is for curl; one of 0 is no leave to flood what is down.
-        asked = (fact.retry_after_s or 0.0) if fact.failure is not None else 0.0
-        return max(self.plan.interval, WAITING_PAUSE_SECONDS, min(asked, MAX_RETRY_AFTER_SECONDS))
-
-    def judge_pings(self) -> None:
-        outcome = self.outcome
-        if self.final is None:
-            outcome.problems += findings.row_problems(
-                outcome.row, outcome.tally, self.last, outcome.within
-            )
-        else:
-            after_right = outcome.tally.ok > 0
-            outcome.problems.append(findings.final_problem(self.final, after_right=after_right))
-
-    def refuse(self) -> None:
-        outcome = self.outcome
-        for number, refusal in enumerate(REFUSALS, 1):
-            self.progress(outcome.tally, outcome.row, f"refusal {number} of {len(REFUSALS)}")
-            outcome.refusals.append(self.service.refuse(refusal))
-
-    def note_silence(self) -> None:
-        """Take note of what was asked last and in vain: a ping that hangs, bad requests."""
-        refusals = takewhile(lambda one: one.unreachable, reversed(self.outcome.refusals))
-        in_vain = self.outcome.in_flight + len(list(refusals))
-        self.outcome.present.cut_short(in_vain, unix_time())
-
-    def read_log(self, await_line: AwaitLine) -> None:
-        outcome = self.outcome
-        self.progress(outcome.tally, outcome.row, "waiting for the log line")
-        outcome.log = await_line(self.marker, self.answered, self.plan.logs_within)
+SendBadRequest = Callable[["BadRequest"], BadRequestResult]
+WaitForLine = Callable[[str, float, float], LogResult]
+Progress = Callable[[Run, str], None]
 
 
 def smoke_test(
-    plan: Plan,
-    service: Service,
+    plan: SmokeTestPlan,
+    probe: Probe,
     *,
-    await_line: AwaitLine | None = None,
-    sleep: Callable[[float], None] = time.sleep,
-    progress: Progress = lambda _tally, _row, _doing: None,
-) -> Outcome:
-    """Run the plan against the service and return what was found.
+    clock: Clock,
+    send_bad_request: SendBadRequest | None = None,
+    wait_for_line: WaitForLine | None = None,
+    interruptible: Interruptible = not_interruptible,
+    progress: Progress = lambda _run, _doing: None,
+) -> Run:
+    """Run the plan against the service and return what was seen.
 
-    `await_line(request_id, answered, within)` waits at the far end of the log; without it no
-    log is looked at. Interrupted, from any of the callables, ends the run with what was seen
-    until then.
+    `wait_for_line(request_id, responded, within)` waits at the far end of the log pipeline.
+    Interrupted, raised by an interruptible call, ends the run with what was seen until then.
     """
-    started = time.monotonic()
-    outcome = Outcome(
+    began = clock.now()
+    run = Run(
+        kind="smoke-test",
         url=plan.url,
         expected=plan.expected,
-        started_at=unix_time(),
-        tally=Tally(plan.expected),
-        row=Row(plan.expected, plan.consecutive, plan.instances),
-        within=f"within {plan.wait:g} s",
+        started_at=clock.unix_time(began),
+        history=History(plan.expected),
+        streak=Streak(plan.expected, plan.consecutive, plan.instances),
+        limit_s=plan.wait,
+        instances_asked=plan.instances,
+        logs_within=plan.logs_within,
     )
-    run = _Run(plan, service, sleep, progress, outcome)
+    pings = _Pings(plan, probe, clock, run, interruptible, progress)
     try:
-        run.ping_until_whole()
-        run.judge_pings()
-        if not outcome.problems:
-            if plan.refusals:
-                run.refuse()
-            if await_line:
-                run.read_log(await_line)
+        if pings.until_complete():
+            if send_bad_request:
+                for number, bad_request in enumerate(plan.bad_requests, 1):
+                    progress(run, f"bad request {number} of {len(plan.bad_requests)}")
+                    run.bad_requests.append(interruptible(send_bad_request)(bad_request))
+            if wait_for_line:
+                progress(run, "waiting for the log line")
+                wait_for_line = interruptible(wait_for_line)
+                run.log = wait_for_line(pings.log_id, pings.responded_at, plan.logs_within)
     except Interrupted as interrupted:
-        outcome.problems.append((ExitCode.INTERRUPTED, f"Interrupted by {interrupted}."))
-    run.note_silence()
-    outcome.problems += findings.refusal_problems(outcome.refusals)
-    outcome.problems += findings.log_problems(outcome.log, plan.logs_within)
-    outcome.warnings += findings.warnings(outcome.row, outcome.tally, outcome.refusals, outcome.log)
-    outcome.elapsed_s = time.monotonic() - started
-    return outcome
+        run.interrupted_by = str(interrupted)
+    run.warnings += probe.warnings
+    run.elapsed_s = clock.now() - began
+    return run
+
+
+class _Pings:
+    """Sends pings until the streak is complete; remembers the last one that the service logs."""
+
+    def __init__(
+        self,
+        plan: SmokeTestPlan,
+        probe: Probe,
+        clock: Clock,
+        run: Run,
+        interruptible: Interruptible,
+        progress: Progress,
+    ) -> None:
+        self._plan, self._probe, self._clock = plan, probe, clock
+        self._run, self._progress = run, progress
+        self._ping, self._wait = interruptible(probe.ping), interruptible(clock.wait)
+        self._seen_service = False
+        # Failures in a row that waiting can't change.
+        self._permanent = 0
+        self.log_id = ""
+        self.responded_at = 0.0
+
+    def until_complete(self) -> bool:
+        """Ping until the streak is complete, or until it can't be; return whether it is."""
+        plan, run, clock = self._plan, self._run, self._clock
+        deadline = clock.now() + plan.wait
+        while (left := deadline - clock.now()) > 0:
+            timeout = min(plan.timeout, left)
+            run.in_flight = 1
+            # Normal pings go on in between, so that the streak outlives workers that are gone. By
+            # chance, or a balancer that takes turns would send all bogus ones to the same workers.
+            bogus = run.streak.filled and not run.streak.proved and secrets.randbelow(4) > 0
+            result = self._ping(expect=plan.expected, timeout=timeout, bogus=bogus)
+            run.addresses = self._probe.addresses
+            cut_short = timeout < plan.timeout and result.failure is Failure.TIMEOUT
+            # A ping that ran into the end of --wait has not failed, unless it was the only one.
+            if not cut_short or not run.history.results:
+                run.in_flight = 0
+                self._take(result)
+            self._progress(run, result.detail)
+            if run.streak.complete(run.addresses):
+                return True
+            if self._is_final(result):
+                return False
+            self._wait(max(0.0, min(self._pause(result), deadline - clock.now())))
+        return False
+
+    def _take(self, result: PingResult) -> None:
+        self._run.history.add(result)
+        self._run.streak.add(result)
+        self._seen_service = self._seen_service or result.of_service
+        self._permanent = self._permanent + 1 if result.permanent else 0
+        if result.of_service and result.log_id is not None:
+            self.log_id, self.responded_at = result.log_id, self._clock.now()
+
+    def _is_final(self, result: PingResult) -> bool:
+        """Return whether no further ping can complete the streak."""
+        streak = self._run.streak
+        if streak.instances_hidden:
+            return True
+        if result.outcome is Outcome.INCORRECT and len(self._run.current.incorrect) > 1:
+            # Until R has responded, its own 5xx may be that of a service which is starting.
+            return not (streak.waiting and result.failure is Failure.SERVER_ERROR)
+        if self._seen_service:
+            return False
+        # One address with a bad certificate ends nothing while another one may be right.
+        return self._permanent >= max(1, len(self._run.addresses))
+
+    def _pause(self, result: PingResult) -> float:
+        """Return the seconds until the next ping."""
+        plan = self._plan
+        if result.failure is None and not self._run.streak.waiting:
+            return plan.interval
+        limited = result.outcome is Outcome.RATE_LIMITED
+        if result.failure is not None and (limited or result.retry_after_s is not None):
+            # A Retry-After of 0 is no leave to flood what is down.
+            asked = min(result.retry_after_s or 0.0, MAX_RETRY_AFTER_SECONDS)
+            return max(plan.interval, RETRY_SECONDS, asked)
+        # The Retry-After of a 412 is for curl. Each address gets the pause between two of its own
+        # pings, so that a dead one delays no other.
+        return max(plan.interval, RETRY_SECONDS / max(1, len(self._run.addresses)))

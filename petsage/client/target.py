@@ -1,4 +1,4 @@
-"""Whom to ask, and with which headers: what the user wrote, checked. It opens no connection."""
+"""Which service to ping and with which headers, checked before the first request."""
 
 from __future__ import annotations
 
@@ -8,96 +8,112 @@ from urllib.parse import urlsplit
 
 from petsage import contract
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _PATH = re.compile(r"[!-~]*")
-# The client sets these itself; another value would make it lie or hang.
-_OWN_HEADERS = frozenset(
-    name.lower()
-    for name in (
-        "Accept-Encoding",
-        "Connection",
-        "Content-Length",
-        "Content-Type",
-        "Expect",
-        "Transfer-Encoding",
-        "Upgrade",
-        contract.REQUEST_ID_HEADER,
-        contract.EXPECT_RELEASE_HEADER,
-    )
-)
+# The client sets these itself: with another value the ping would not mean what it says.
+_OWN_HEADERS = {"accept-encoding", "connection", "content-length", "content-type", "expect"}
+_OWN_HEADERS |= {"transfer-encoding", "upgrade", contract.REQUEST_ID_HEADER.lower()}
+# The longer ones first, as one ends with another; `/` is the base itself.
+_PATHS = {value for name, value in vars(contract).items() if name.endswith("_PATH")}
+_ROUTES = sorted(_PATHS - {contract.WELCOME_PATH}, key=len, reverse=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A service's base: where to connect to, what to call it, and the prefix of its paths."""
+    """The service's base URL, or the exact URL that tells a release, in its parts.
+
+    `location` is the URL's host with its port, where that is not the scheme's; `authority` what
+    to send as `Host`, which -H may replace. `path` comes before the path of each request and is
+    the whole path and query of an exact URL. `warnings` are sentences for the report.
+    """
 
     url: str
     tls: bool
     host: str
     port: int
+    location: str
     authority: str
-    prefix: str
+    path: str
     headers: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def header_from(text: str) -> tuple[str, str]:
     """Return the name and the value of a `Name: value` option.
 
-    Raises ValueError where it is no header, or one that the client sets itself.
+    Raises ValueError where it is no header, or one that petsage sets itself.
     """
     name, colon, value = text.partition(":")
     name, value = name.strip(), value.strip()
-    if not colon or not _TOKEN.fullmatch(name):
+    if not colon or not TOKEN.fullmatch(name):
         raise ValueError(f"{text!r} is no header; write it as 'Name: value'")
     if not _VALUE.fullmatch(value):
-        raise ValueError(f"the value of {name!r} has characters that no header may hold")
+        raise ValueError(f"the value of {name!r} has characters that no header may have")
     if name.lower() == contract.EXPECT_RELEASE_HEADER.lower():
         raise ValueError(f"{name} is what --expect-release sends; use that")
     if name.lower() in _OWN_HEADERS:
-        raise ValueError(f"{name} is set by petsage itself")
+        raise ValueError(f"petsage sets {name} itself")
     return name, value
 
 
-def target_from(url: str, headers: tuple[tuple[str, str], ...] = ()) -> Target:
+def target_from(
+    url: str, headers: tuple[tuple[str, str], ...] = (), *, exact: bool = False
+) -> Target:
     """Return the service whose base is `url`, such as https://app.example or with a path prefix.
 
-    Raises ValueError with a sentence where it is no such URL.
+    With `exact` the URL is the one to GET, path and query included. The path of one of PetSage's
+    routes is taken for the base, with a warning. Raises ValueError with a sentence where `url` is
+    no such URL.
     """
     if not url.lower().startswith(("http://", "https://")):
         raise ValueError(f"{url!r} does not begin with http:// or https://")
     if not url.isprintable():
-        # urlsplit drops line breaks and tabs without a word.
-        raise ValueError(f"{url!r} has characters that a URL may not hold")
+        # urlsplit drops line breaks and tabs silently.
+        raise ValueError(f"{url!r} has characters that a URL may not have")
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname
-    except ValueError as fault:
-        raise ValueError(f"{url!r} is no URL: {fault}") from None
+    except ValueError as error:
+        raise ValueError(f"{url!r} is no URL: {error}") from None
     if not host or port == 0:
         raise ValueError(f"{url!r} names no host to connect to")
     if "@" in parts.netloc:
-        raise ValueError("the URL carries credentials; pass them with -H 'Authorization: ...'")
-    if parts.query or parts.fragment or url.endswith(("?", "#")):
+        raise ValueError("the URL has credentials in it; pass them with -H 'Authorization: ...'")
+    if not _PATH.fullmatch(parts.path + parts.query):
+        raise ValueError(f"{url!r} has characters that a URL may not have; percent-encode them")
+    path = parts.path.rstrip("/")
+    warnings: tuple[str, ...] = ()
+    if exact:
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    elif parts.query or parts.fragment or url.endswith(("?", "#")):
         raise ValueError("the URL is the service's base: leave out the query and the fragment")
-    if not _PATH.fullmatch(parts.path):
-        raise ValueError(f"{url!r} has characters that a URL may not hold; percent-encode them")
+    elif (base := _without_route(path)) != path:
+        warnings = (f"{path} is the path of a route; the base is taken to be {base or '/'}.",)
+        path = base
     tls = parts.scheme == "https"
     host = _ascii(host)
     # A zone ("fe80::1%eth0") is this machine's own affair (RFC 6874): the server never sees it.
     bracketed = f"[{host.partition('%')[0]}]" if ":" in host else host
     default = 443 if tls else 80
-    authority = bracketed if port in (None, default) else f"{bracketed}:{port}"
+    location = bracketed if port in (None, default) else f"{bracketed}:{port}"
     given = {name.lower(): value for name, value in headers}
     return Target(
         url=url,
         tls=tls,
         host=host,
         port=port or default,
-        authority=given.get("host", authority),
-        prefix=parts.path.rstrip("/"),
+        location=location,
+        authority=given.get("host", location),
+        path=path,
         headers=tuple(pair for pair in headers if pair[0].lower() != "host"),
+        warnings=warnings,
     )
+
+
+def _without_route(path: str) -> str:
+    """Return the path without that of a PetSage route at its end."""
+    return next((path.removesuffix(route) for route in _ROUTES if path.endswith(route)), path)
 
 
 def _ascii(host: str) -> str:
@@ -113,7 +129,7 @@ def _ascii(host: str) -> str:
 
 
 def release_from(text: str) -> str:
-    """Return the release or commit to expect. Raises ValueError where no service could bear it."""
+    """Return the release or commit to expect. Raises ValueError where no service can have it."""
     if not re.fullmatch(r"[!-+\--~]{1,200}", text):
         raise ValueError("a release is 1 to 200 visible ASCII characters without a comma")
     if text == contract.UNKNOWN_RELEASE:

@@ -1,4 +1,4 @@
-"""The reader of answers, fed piece by piece."""
+"""The parser of a response, fed piece by piece."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from petsage.client.response import (
     MAX_BODY_BYTES,
-    BrokenAnswerError,
-    CutAnswerError,
     Response,
     read_response,
 )
+from petsage.client.result import Failure, NoResponseError
 
 
 def read(*pieces: bytes, method: str = "POST") -> Response:
@@ -28,7 +27,7 @@ def one_by_one(data: bytes) -> Iterable[bytes]:
     return (bytes([byte]) for byte in data)
 
 
-RIGHT = {
+COMPLETE = {
     "a length": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
     "a length given twice alike": b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello",
     "no length": b"HTTP/1.0 200 OK\r\n\r\nhello",
@@ -36,21 +35,22 @@ RIGHT = {
     "bare line feeds": b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello",
     "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"2;x=y\r\nhe\r\n3\r\nllo\r\n0\r\nX: y\r\n\r\n",
-    "interim answers": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+    "interim responses": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
     "more than was announced": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello world",
 }
 
 
-@pytest.mark.parametrize("data", RIGHT.values(), ids=RIGHT.keys())
-def test_a_right_answer_is_read_however_it_arrives(data: bytes) -> None:
+@pytest.mark.parametrize("data", COMPLETE.values(), ids=COMPLETE.keys())
+def test_a_response_is_read_however_it_arrives(data: bytes) -> None:
     for response in (read(data), read(*one_by_one(data))):
-        assert (response.status, response.body, response.whole) == (200, b"hello", True)
+        assert (response.status, response.body, response.complete) == (200, b"hello", True)
 
 
-def test_answers_without_a_body_have_none() -> None:
+def test_responses_without_a_body_have_none() -> None:
     assert read(b"HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n").body == b""
-    assert read(RIGHT["a length"], method="HEAD").body == b""
+    for method in ("HEAD", "CONNECT"):
+        assert read(COMPLETE["a length"], method=method).body == b""
 
 
 def test_fields_are_found_in_any_case_and_repeated_ones_show_each_value() -> None:
@@ -67,7 +67,7 @@ def test_a_field_full_of_blanks_is_read_at_once() -> None:
     assert time.process_time() - began < 1
 
 
-BROKEN = {
+NO_RESPONSE = {
     "no HTTP": b"220 mail.example ESMTP\r\n",
     "HTTP/2": b"HTTP/2 200\r\n\r\n",
     "a line that is no field": b"HTTP/1.1 200 OK\r\nhello\r\n\r\n",
@@ -78,23 +78,35 @@ BROKEN = {
     "a chunk of no size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
     "a chunk too long": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n",
     "a switch of protocols": b"HTTP/1.1 101 Switching\r\n\r\n",
-    "interim answers without end": b"HTTP/1.1 102 Processing\r\n\r\n" * 100,
+    "interim responses without end": b"HTTP/1.1 102 Processing\r\n\r\n" * 100,
     "a head without end": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000,
-    "a line without end": b"H" * 200_000,
+    "a line without end": b"HTTP/" + b"1" * 200_000,
 }
 
 
-@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN.keys())
-def test_what_is_no_answer_is_told_from_one(data: bytes) -> None:
-    with pytest.raises(BrokenAnswerError):
+@pytest.mark.parametrize("data", NO_RESPONSE.values(), ids=NO_RESPONSE.keys())
+def test_what_is_no_response_is_an_error(data: bytes) -> None:
+    with pytest.raises(NoResponseError) as caught:
         read(data)
+    assert caught.value.judgement.failure is Failure.NOT_THE_SERVICE
 
 
-@pytest.mark.parametrize("name", ["a length", "chunks", "interim answers"])
-def test_an_answer_cut_anywhere_is_cut(name: str) -> None:
-    for end in range(len(RIGHT[name])):
-        with pytest.raises(CutAnswerError):
-            read(RIGHT[name][:end])
+@pytest.mark.parametrize("start", [b"<html>", b"SSH-2.0", b"HTML", b"\0"])
+def test_what_is_no_http_is_told_by_its_first_bytes(start: bytes) -> None:
+    def never() -> bytes:
+        raise AssertionError("its line may never end")
+
+    left = iter([bytes([byte]) for byte in start])
+    with pytest.raises(NoResponseError, match="does not speak HTTP"):
+        read_response(lambda: next(left, b"") or never())
+
+
+@pytest.mark.parametrize("name", ["a length", "chunks", "interim responses"])
+def test_a_response_cut_anywhere_is_cut(name: str) -> None:
+    for end in range(len(COMPLETE[name])):
+        with pytest.raises(NoResponseError) as caught:
+            read(COMPLETE[name][:end])
+        assert caught.value.judgement.failure is Failure.RESET
 
 
 @pytest.mark.parametrize(
@@ -107,14 +119,12 @@ def test_a_body_is_read_up_to_a_cap(head: bytes) -> None:
     pieces = [b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + start] + [b"x" * 65_536] * 100
     left = iter(pieces)
     response = read_response(lambda: next(left, b""))
-    assert (len(response.body), response.whole) == (MAX_BODY_BYTES, False)
+    assert (len(response.body), response.complete) == (MAX_BODY_BYTES, False)
     assert len(list(left)) > 90
 
 
-@given(st.lists(st.binary(max_size=60), max_size=20), st.sampled_from(list(RIGHT.values())))
-def test_no_bytes_bring_anything_but_an_answer_or_one_of_two_errors(
-    noise: list[bytes], right: bytes
-) -> None:
-    for pieces in (noise, [right[: len(right) // 2], *noise]):
-        with contextlib.suppress(BrokenAnswerError, CutAnswerError):
+@given(st.lists(st.binary(max_size=60), max_size=20), st.sampled_from(list(COMPLETE.values())))
+def test_any_bytes_are_a_response_or_one_of_two_errors(noise: list[bytes], complete: bytes) -> None:
+    for pieces in (noise, [complete[: len(complete) // 2], *noise]):
+        with contextlib.suppress(NoResponseError):
             assert read(*pieces).status >= 200

@@ -1,263 +1,300 @@
-"""The loop, with a service, a clock's sleep and a log that are made up."""
+"""The loop of a smoke test: what it sends, when it pauses and what ends it. No real time passes."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from petsage.client.fact import Fact, Failure
-from petsage.client.interrupts import Interrupted
-from petsage.client.logs import LogFinding
-from petsage.client.outcome import Outcome
-from petsage.client.refusals import Refusal, Refused
-from petsage.client.reports import rendered
-from petsage.client.reports.advice import next_step
-from petsage.client.reports.headline import headline
-from petsage.client.smoke_test import Plan, smoke_test
-from tests.client.facts import NEW, OLD, PAGE, fact, lost
+from petsage.client.bad_requests import BAD_REQUESTS, BadRequest
+from petsage.client.result import (
+    BadRequestOutcome,
+    BadRequestResult,
+    Failure,
+    Outcome,
+    PingResult,
+)
+from petsage.client.run import LogResult, Run
+from petsage.client.signals import Interrupted
+from petsage.client.smoke_test import SmokeTestPlan, smoke_test
+from tests.client.fakes import FakeClock, FakeProbe
+from tests.client.results import (
+    failed,
+    incorrect,
+    nameless,
+    old,
+    page,
+    rate_limited,
+    rejection,
+    result,
+)
+
+Script = Callable[[int], PingResult]
 
 
-@dataclass
-class Scripted:
-    """A service that finds what the script says, its last word time and again."""
-
-    script: list[Fact]
-    refused: Callable[[Refusal], Refused]
-    timeouts: list[float] = field(default_factory=list)
-
-    def ping(self, expect: str | None, timeout: float) -> Fact:
-        self.timeouts.append(timeout)
-        return self.script.pop(0) if len(self.script) > 1 else self.script[0]
-
-    def control(self, timeout: float) -> Fact:
-        return fact(release=None, commit=None, mismatch=True)
-
-    def refuse(self, refusal: Refusal) -> Refused:
-        return self.refused(refusal)
+def in_turn(*results: PingResult) -> Script:
+    """Return a script of these results, the last one again and again."""
+    return lambda number: results[min(number, len(results) - 1)]
 
 
-def as_must_be(refusal: Refusal) -> Refused:
-    return Refused(refusal.name, True, refusal.expected, refusal.expected)
-
-
-def ran(
-    *script: Fact,
-    refused: Callable[[Refusal], Refused] = as_must_be,
-    log: LogFinding | None = None,
-    pauses: list[float] | None = None,
-    expected: str | None = None,
-    wait: float = 0.2,
-    consecutive: int = 3,
-) -> Outcome:
-    """Run a smoke test on the script and return its outcome."""
-    plan = Plan("http://app.example", expected, consecutive, wait=wait, interval=0.0)
-    slept = [] if pauses is None else pauses
-    return smoke_test(
-        plan,
-        Scripted(list(script), refused),
-        await_line=None if log is None else lambda *_: log,
-        sleep=slept.append,
+def rejected(bad_request: BadRequest) -> BadRequestResult:
+    return BadRequestResult(
+        name=bad_request.name,
+        expected=bad_request.expected,
+        got=bad_request.expected,
+        outcome=BadRequestOutcome.REJECTED,
     )
 
 
+class Ran:
+    """A smoke test on a script, with its probe and its clock."""
+
+    def __init__(
+        self,
+        script: Script,
+        *,
+        bogus: Script | None = None,
+        addresses: tuple[str, ...] = (),
+        log: Callable[[str, float, float], LogResult] | None = None,
+        send_bad_request: Callable[[BadRequest], BadRequestResult] = rejected,
+        **plan: Any,
+    ) -> None:
+        self.clock = FakeClock()
+        self.probe = FakeProbe(script, self.clock, bogus, addresses)
+        self.run: Run = smoke_test(
+            SmokeTestPlan(**({"url": "http://app.example", "expected": "v43"} | plan)),
+            self.probe,
+            clock=self.clock,
+            send_bad_request=send_bad_request,
+            wait_for_line=log,
+        )
+
+    @property
+    def pings(self) -> int:
+        return len(self.probe.timeouts)
+
+
+def test_it_ends_as_soon_as_the_streak_is_complete() -> None:
+    ran = Ran(in_turn(result()), consecutive=20)
+    # The response that ends the waiting is no free draw.
+    assert (ran.pings, ran.run.streak.reached) == (21, 20)
+    assert ran.run.elapsed_s < 1
+
+
+def test_it_waits_for_the_release() -> None:
+    ran = Ran(in_turn(failed(), page(), old(), old(), result()), consecutive=3)
+    assert ran.run.streak.complete()
+    assert ran.probe.expected == ["v43"] * ran.pings
+
+
 @pytest.mark.parametrize(
-    ("script", "code"),
-    [
-        ([NEW], 0),
-        ([lost(), PAGE, NEW], 0),
-        ([lost()], 3),
-        ([PAGE], 1),
-        ([OLD], 4),
-        ([NEW, OLD, OLD], 5),
-        ([OLD, lost()], 4),
-        ([PAGE, lost()], 3),
-        ([lost(), PAGE], 1),
-        ([NEW, NEW, lost()], 3),
-    ],
-    ids=lambda value: None,
+    "script",
+    [in_turn(failed()), in_turn(page()), in_turn(old()), in_turn(rate_limited())],
+    ids=["down", "a page", "old", "rate-limited"],
 )
-def test_what_was_seen_until_the_deadline_decides(script: list[Fact], code: int) -> None:
-    assert ran(*script, expected="v43").exit_code == code
-
-
-def test_a_ping_that_only_ran_into_the_deadline_does_not_decide() -> None:
-    assert ran(PAGE, PAGE, lost(Failure.TIMEOUT), wait=0.05).exit_code == 1
+def test_what_waiting_may_change_is_asked_until_the_end_of_wait(script: Script) -> None:
+    ran = Ran(script, wait=60.0)
+    assert ran.run.elapsed_s == pytest.approx(60.0)
+    assert ran.pings > 100
+    assert max(ran.clock.waits) <= 0.5
 
 
 @pytest.mark.parametrize(
     ("first", "pause"),
     [
-        (fact(failure=Failure.SERVER_ERROR, status=503, worker=None, retry_after_s=2.0), 2.0),
-        (fact(failure=Failure.SERVER_ERROR, status=503, worker=None, retry_after_s=99.0), 5.0),
-        (fact(failure=Failure.SERVER_ERROR, status=503, worker=None, retry_after_s=0.0), 0.5),
-        (fact(mismatch=True, status=412, release="v42", retry_after_s=1.0), 0.5),
-        (lost(), 0.5),
-        (fact(), 0.0),
+        (failed(Outcome.DOWN, Failure.SERVER_ERROR, status=503, retry_after_s=2.0), 2.0),
+        (failed(Outcome.DOWN, Failure.SERVER_ERROR, status=503, retry_after_s=99.0), 5.0),
+        (failed(Outcome.DOWN, Failure.SERVER_ERROR, status=503, retry_after_s=0.0), 0.5),
+        (rate_limited(retry_after_s=3.0), 3.0),
+        (old(retry_after_s=1.0), 0.5),
+        (failed(), 0.5),
+        (result(), 0.01),
     ],
-    ids=["Retry-After", "a long Retry-After", "Retry-After: 0", "412", "transport", "right"],
+    ids=["Retry-After", "a long one", "one of 0", "429", "412", "refused", "correct"],
 )
-def test_how_long_it_pauses(first: Fact, pause: float) -> None:
-    pauses: list[float] = []
-    ran(first, NEW, expected="v43", wait=60, pauses=pauses)
-    assert pauses[0] == pytest.approx(pause)
+def test_how_long_it_pauses(first: PingResult, pause: float) -> None:
+    assert Ran(in_turn(first, result())).clock.waits[0] == pytest.approx(pause)
 
 
-def test_no_ping_and_no_pause_goes_past_the_deadline() -> None:
-    pauses: list[float] = []
-    ran(lost(), pauses=pauses, wait=0.1)
-    assert max(pauses) <= 0.1
+def test_a_dead_address_does_not_slow_down_the_others() -> None:
+    addresses = ("192.0.2.1:80", "192.0.2.2:80")
+
+    def script(number: int) -> PingResult:
+        return failed(address=addresses[1]) if number % 2 else result(address=addresses[0])
+
+    ran = Ran(script, addresses=addresses, wait=10.0)
+    assert max(ran.clock.waits) == pytest.approx(0.25)
+    assert not ran.run.streak.complete(addresses)
+    assert ran.run.streak.missing_addresses(ran.run.addresses) == [addresses[1]]
 
 
-def test_a_bad_refusal_does_not_keep_the_log_from_being_read() -> None:
-    def refused(refusal: Refusal) -> Refused:
-        return Refused(refusal.name, refusal.name != "null", refusal.expected, "200")
+def test_the_streak_needs_every_address() -> None:
+    addresses = ("192.0.2.1:80", "192.0.2.2:80")
 
-    outcome = ran(NEW, refused=refused, log=LogFinding(found=False))
-    assert (outcome.exit_code, len(outcome.problems)) == (1, 2)
+    def script(number: int) -> PingResult:
+        return result(address=addresses[number >= 10])
+
+    ran = Ran(script, addresses=addresses, consecutive=3)
+    assert ran.pings == 11
+    assert ran.run.streak.complete(addresses)
 
 
-def test_an_interrupt_among_the_refusals_keeps_those_that_were_seen() -> None:
-    def refused(refusal: Refusal) -> Refused:
-        if refusal.name == "unknown member":
+@pytest.mark.parametrize("status", [301, 401, 403, 407], ids=str)
+def test_what_waiting_cannot_change_ends_it_at_once(status: int) -> None:
+    blocked = failed(Outcome.NOT_REACHED, Failure.OTHER_STATUS, status=status, permanent=True)
+    ran = Ran(in_turn(failed(), blocked))
+    assert ran.pings == 2
+
+
+def test_nothing_permanent_ends_it_once_the_service_was_seen() -> None:
+    blocked = failed(Outcome.NOT_REACHED, Failure.OTHER_STATUS, status=401, permanent=True)
+    assert Ran(in_turn(old(), blocked, result())).run.streak.complete()
+
+
+def test_one_address_with_a_bad_certificate_does_not_hide_the_others() -> None:
+    addresses = ("192.0.2.1:443", "192.0.2.2:443")
+    bad = failed(Outcome.NOT_REACHED, Failure.TLS, permanent=True, address=addresses[0])
+    ran = Ran(in_turn(bad, result(address=addresses[1])), addresses=addresses, wait=5.0)
+    assert ran.run.history.responded
+    assert Ran(in_turn(bad), addresses=addresses).pings == 2
+
+
+def test_an_incorrect_response_of_the_release_is_asked_once_more() -> None:
+    wrong = incorrect(failure=Failure.WRONG_PONG, status=200)
+    assert Ran(in_turn(wrong)).pings == 2
+    ran = Ran(in_turn(result(), wrong, result()), consecutive=3)
+    assert ran.run.streak.complete()
+    assert ran.run.streak.interruptions == 1
+
+
+def test_its_own_5xx_may_be_that_of_a_service_which_is_starting() -> None:
+    starting = Ran(in_turn(incorrect(), incorrect(), incorrect(), result()), consecutive=3)
+    assert starting.run.streak.complete()
+    never = Ran(in_turn(incorrect()), wait=60.0)
+    assert never.run.elapsed_s == pytest.approx(60.0)
+    broken = Ran(in_turn(result(), incorrect()))
+    assert broken.pings == 3
+
+
+def test_incorrect_responses_of_another_release_end_nothing() -> None:
+    ran = Ran(in_turn(*[incorrect(release="v42", worker="w9")] * 5, result()), consecutive=3)
+    assert ran.run.streak.complete()
+
+
+def test_a_ping_that_the_end_of_wait_cuts_off_has_not_failed() -> None:
+    hanging = failed(failure=Failure.TIMEOUT, latency_s=100.0)
+    ran = Ran(in_turn(result(), result(), hanging), wait=5.0)
+    assert (len(ran.run.history.results), ran.run.in_flight) == (2, 1)
+    assert not ran.run.history.failures
+    # The only one counts: else the report would have nothing to say.
+    alone = Ran(in_turn(hanging), wait=5.0)
+    assert (len(alone.run.history.results), alone.run.in_flight) == (1, 0)
+
+
+def test_no_ping_and_no_pause_goes_past_the_end_of_wait() -> None:
+    ran = Ran(in_turn(failed(latency_s=0.3)), wait=1.0)
+    assert ran.probe.timeouts == pytest.approx([1.0, 0.2])
+    assert ran.run.elapsed_s == pytest.approx(1.0)
+
+
+def test_workers_that_name_no_release_must_reject_a_bogus_one() -> None:
+    ran = Ran(in_turn(nameless()), bogus=in_turn(rejection()))
+    assert ran.run.streak.complete()
+    assert ran.probe.bogus_pings == 1
+    unproved = Ran(in_turn(nameless()), bogus=in_turn(failed()), wait=10.0)
+    assert unproved.probe.bogus_pings > 10
+    assert not unproved.run.streak.complete()
+
+
+def test_where_no_worker_is_named_as_many_bogus_pings_must_be_rejected() -> None:
+    ran = Ran(in_turn(nameless(worker=None)), bogus=in_turn(rejection(worker=None)), consecutive=5)
+    assert ran.run.streak.complete()
+    assert ran.probe.bogus_pings >= 5
+
+
+def test_releases_that_are_named_need_no_bogus_pings() -> None:
+    assert Ran(in_turn(result()), consecutive=20).probe.bogus_pings == 0
+
+
+def test_instances_that_are_never_named_end_it() -> None:
+    ran = Ran(in_turn(result(instance=None)), instances=2, wait=60.0)
+    assert ran.run.elapsed_s < 5
+    assert not ran.run.streak.complete()
+
+
+def test_it_goes_on_until_all_instances_are_in_the_streak() -> None:
+    def script(number: int) -> PingResult:
+        return result(instance="web.2" if number == 50 else "web.1")
+
+    assert Ran(script, instances=2).pings == 51
+
+
+def test_bad_requests_and_log_come_once_the_streak_is_complete() -> None:
+    asked: list[tuple[str, float, float]] = []
+
+    def log(request_id: str, responded: float, within: float) -> LogResult:
+        asked.append((request_id, responded, within))
+        return LogResult(found=True, late_s=0.1, complete=True)
+
+    script = in_turn(*[result(log_id=f"id-{number}") for number in range(9)])
+    ran = Ran(script, consecutive=3, bad_requests=BAD_REQUESTS, log=log, logs_within=7.0)
+    assert [one.name for one in ran.run.bad_requests] == [one.name for one in BAD_REQUESTS]
+    assert ran.run.log == LogResult(found=True, late_s=0.1, complete=True)
+    (request_id, responded, within) = asked[0]
+    assert (request_id, within) == ("id-3", 7.0)
+    assert responded == pytest.approx(ran.clock.now())
+
+
+def test_without_a_complete_streak_neither_comes() -> None:
+    ran = Ran(
+        in_turn(old()),
+        wait=1.0,
+        bad_requests=BAD_REQUESTS,
+        log=lambda *_: LogResult(found=True),
+    )
+    assert (ran.run.bad_requests, ran.run.log) == ([], None)
+
+
+def test_an_interrupt_leaves_what_was_seen() -> None:
+    def script(number: int) -> PingResult:
+        if number == 5:
             raise Interrupted("SIGTERM")
-        return as_must_be(refusal)
+        return old()
 
-    outcome = ran(NEW, refused=refused)
-    assert (outcome.exit_code, len(outcome.refusals)) == (130, 3)
-
-
-def test_a_ping_that_the_waiting_cuts_off_has_not_failed() -> None:
-    class Hanging(Scripted):
-        def ping(self, expect: str | None, timeout: float) -> Fact:
-            found = super().ping(expect, timeout)
-            time.sleep(timeout if found.failure else 0.0)
-            return found
-
-    cut = fact(failure=Failure.TIMEOUT, worker=None, release=None, detail="no whole answer")
-    plan = Plan("http://app.example", "v43", 20, wait=0.2, interval=0.0)
-    outcome = smoke_test(plan, Hanging([NEW, NEW, cut], as_must_be), sleep=lambda _: None)
-    assert (outcome.exit_code, outcome.tally.failed, outcome.warnings) == (5, {}, [])
-    assert "2 sent, 2 ok, 1 more under way" in rendered(outcome, "text")
+    run = Ran(script).run
+    assert (run.interrupted_by, len(run.history.results), run.in_flight) == ("SIGTERM", 5, 1)
 
 
-def test_a_rate_limiter_that_thins_out_the_row_is_named_as_such() -> None:
-    limited = fact(failure=Failure.OTHER_STATUS, status=429, worker=None, release=None)
-    outcome = ran(NEW, limited, expected="v43", wait=0.2)
-    assert outcome.exit_code == 3
-    assert next_step(outcome).startswith("Something limits the rate of requests")
+def test_an_interrupt_among_the_bad_requests_keeps_those_before() -> None:
+    def send(bad_request: BadRequest) -> BadRequestResult:
+        if bad_request is BAD_REQUESTS[3]:
+            raise Interrupted("SIGINT")
+        return rejected(bad_request)
+
+    run = Ran(in_turn(result()), bad_requests=BAD_REQUESTS, send_bad_request=send).run
+    assert (run.interrupted_by, len(run.bad_requests)) == ("SIGINT", 3)
 
 
-def asked_long_ago(**changes: Any) -> Fact:
-    return fact(due_at=time.time() - 9, **changes)
+def test_only_what_a_signal_may_end_is_called_as_interruptible() -> None:
+    clock = FakeClock()
+    names = []
 
+    def interruptible(call: Any) -> Any:
+        names.append(call.__name__)
+        return call
 
-def test_a_ping_that_hangs_when_the_run_is_cut_short_tells_that_nobody_answers() -> None:
-    class Hanging(Scripted):
-        def ping(self, expect: str | None, timeout: float) -> Fact:
-            found = super().ping(expect, timeout)
-            if found.failure and self.interrupted:
-                raise Interrupted("SIGINT")
-            time.sleep(timeout if found.failure else 0.0)
-            return found
-
-        interrupted = False
-
-    cut = fact(failure=Failure.TIMEOUT, worker=None, release=None, detail="no whole answer")
-    plan = Plan("http://app.example", "v43", 20, wait=0.2, interval=0.0)
-    service = Hanging([asked_long_ago()] * 2 + [cut], as_must_be)
-    outcome = smoke_test(plan, service, sleep=lambda _: None)
-    assert (outcome.exit_code, headline(outcome)) == (5, "v43 answered, but now nobody answers.")
-    assert next_step(outcome).startswith("Nobody answers any more")
-    service = Hanging([asked_long_ago()] * 2 + [cut], as_must_be)
-    service.interrupted = True
-    outcome = smoke_test(plan, service, sleep=lambda _: None)
-    assert (outcome.exit_code, outcome.now.nobody, outcome.now.unanswered) == (130, True, 1)
-    assert "2 sent, 2 ok, 1 more under way" in rendered(outcome, "text")
-
-
-@pytest.mark.parametrize(("last", "nobody"), [(False, True), (True, False)], ids=["gone", "back"])
-def test_who_takes_no_connection_for_the_bad_requests_does_not_answer_now(
-    last: bool, nobody: bool
-) -> None:
-    def refused(refusal: Refusal) -> Refused:
-        if last and refusal.name == "unknown path":
-            return as_must_be(refusal)
-        got = "no connection: Connection refused"
-        return Refused(refusal.name, False, refusal.expected, got, unreachable=True)
-
-    outcome = ran(asked_long_ago(), refused=refused)
-    assert (outcome.exit_code, outcome.now.nobody) == (3, nobody)
-    told = "and then nobody did" if nobody else "but not every bad request"
-    assert headline(outcome) == f"PetSage answered its pings, {told}."
-    assert ("it answers, but not each time" in next_step(outcome)) is not nobody
-
-
-@pytest.mark.parametrize(
-    ("expected", "told"),
-    [
-        ("v43", "Only v43 answered, but too slowly for a row of 999999 within 0.2 s."),
-        (None, "PetSage answered, but too slowly for a row of 999999 within 0.2 s."),
-    ],
-    ids=["a release", "any"],
-)
-def test_a_service_that_is_only_slow_is_told_as_slow(expected: str | None, told: str) -> None:
-    outcome = ran(NEW, expected=expected, wait=0.2, consecutive=999_999)
-    assert (outcome.exit_code, headline(outcome)) == (5, told)
-    assert next_step(outcome).startswith("Raise --wait")
-    assert "new release" not in rendered(outcome, "text")
-
-
-@pytest.mark.parametrize(
-    ("before", "told"),
-    [
-        (OLD, "v43 answered, but too late or too slowly for a row of 999999 within 0.2 s."),
-        (lost(), "Only v43 answered, but too late or too slowly for a row of 999999 within 0.2 s."),
-    ],
-    ids=["another release", "nobody"],
-)
-def test_a_release_that_came_too_late_is_not_told_as_slow_nor_as_the_only_one(
-    before: Fact, told: str
-) -> None:
-    outcome = ran(before, NEW, expected="v43", wait=0.2, consecutive=999_999)
-    assert (outcome.exit_code, headline(outcome)) == (5, told)
-    assert next_step(outcome) == "Give it longer: --wait."
-
-
-def test_instances_that_are_missing_are_asked_after_by_the_name_of_the_one_that_answers() -> None:
-    plan = Plan("http://app.example", "v43", 3, instances=2, wait=0.2, interval=0.0)
-    outcome = smoke_test(plan, Scripted([NEW], as_must_be), sleep=lambda _: None)
-    assert (outcome.exit_code, headline(outcome)) == (
-        *(5, "v43 answers, but from 1 instance and not from 2."),
+    smoke_test(
+        SmokeTestPlan(url="http://app.example", bad_requests=BAD_REQUESTS[:1]),
+        FakeProbe(in_turn(result()), clock),
+        clock=clock,
+        send_bad_request=rejected,
+        interruptible=interruptible,
     )
-    assert next_step(outcome).startswith("Only web.1 answered: is every other in rotation")
+    assert names == ["ping", "wait", "rejected"]
 
 
-def test_where_instances_are_hidden_nothing_is_waited_for() -> None:
-    plan = Plan("http://app.example", "v43", 3, instances=2, wait=60.0, interval=0.0)
-    hidden = fact(instance=None)
-    began = time.monotonic()
-    outcome = smoke_test(plan, Scripted([hidden], as_must_be), sleep=lambda _: None)
-    assert time.monotonic() - began < 5
-    assert (outcome.exit_code, outcome.tally.sent) == (5, 4)
-    assert "PETSAGE_DISCLOSE_RELEASE=false" in outcome.problems[0][1]
-
-
-def test_an_outage_at_the_end_is_told_by_a_smoke_test_too() -> None:
-    outcome = smoke_test(
-        Plan("http://app.example", "v43", 3, wait=1.0, interval=0.0),
-        Scripted([OLD, lost(), lost(), lost()], as_must_be),
-        sleep=lambda _: None,
-    )
-    assert (outcome.exit_code, outcome.now.nobody) == (4, False)
-    late = [fact(due_at=1_800_000_000.0 + 9, failure=Failure.REFUSED, worker=None)] * 3
-    outcome = smoke_test(
-        Plan("http://app.example", "v43", 3, wait=0.2, interval=0.0),
-        Scripted([OLD, *late], as_must_be),
-        sleep=lambda _: None,
-    )
-    assert headline(outcome) == "v43 never answered, and now nobody answers."
-    assert next_step(outcome).startswith("Nobody answers any more")
+def test_cached_responses_do_not_complete_it() -> None:
+    ran = Ran(in_turn(result(outcome=Outcome.CACHED)), wait=2.0)
+    assert ran.run.elapsed_s == pytest.approx(2.0)
+    assert ran.run.streak.reached == 0

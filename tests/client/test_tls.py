@@ -1,10 +1,9 @@
-"""TLS: whom the client trusts, and that what it does not trust is never waited out."""
+"""TLS: whom the client trusts, what it shows, and what a peer that does not fit means."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import socket
 import ssl
 import threading
@@ -13,11 +12,21 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
-from tests.client.runs import smoke_test
-from tests.client.servers import Instance, Received, http, serving
+from petsage.client.addresses import Addresses, address_from
+from petsage.client.http_client import Exchange, HttpClient, Request, tls_context
+from petsage.client.response import Response
+from petsage.client.result import Failure, Outcome
+from petsage.client.target import target_from
+from tests.client.servers import Received, constant, serving
 
-PETSAGE = Instance()
+GET = Request("GET", "/")
 
 
 @pytest.fixture(scope="module")
@@ -25,143 +34,190 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-@pytest.fixture
-def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+def server_context(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.issue_cert(name).configure_cert(context)
     return context
 
 
 @pytest.fixture
-def cacert(authority: trustme.CA, tmp_path: Path) -> Path:
+def cacert(authority: trustme.CA, tmp_path: Path) -> str:
     path = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(path)
-    return path
+    return str(path)
 
 
-def test_a_certificate_that_nobody_trusts_is_3_at_once(server_tls: ssl.SSLContext) -> None:
-    with serving(PETSAGE, tls=server_tls) as server:
-        done = smoke_test(server.url, "--wait", 30)
-    assert done.code == 3
-    assert done.report["elapsed_s"] < 5
-    assert set(done.report["pings"]["failed"]) == {"tls"}
-    assert "does not verify" in done.report["problems"][0]
-
-
-def test_a_certificate_of_another_name_is_3_at_once(authority: trustme.CA, cacert: Path) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("another.example").configure_cert(context)
-    with serving(PETSAGE, tls=context) as server:
-        done = smoke_test(server.url, "--wait", 30, "--cacert", cacert)
-    assert (done.code, done.report["elapsed_s"] < 5) == (3, True)
-
-
-def test_an_own_authority_is_trusted_with_cacert(server_tls: ssl.SSLContext, cacert: Path) -> None:
-    with serving(PETSAGE, tls=server_tls) as server:
-        assert smoke_test(server.url, "--cacert", cacert).code == 0
-
-
-def test_tls_that_breaks_after_the_handshake_is_a_failure_of_tls(
-    server_tls: ssl.SSLContext, cacert: Path
-) -> None:
-    def garbling(_request: Received, connection: socket.socket) -> None:
-        with socket.socket(fileno=os.dup(connection.fileno())) as below:
-            below.sendall(b"\x17\x03\x03\x00\x20" + b"z" * 32)
-
-    with serving(garbling, tls=server_tls) as server:
-        done = smoke_test(server.url, "--wait", 0.7, "--cacert", cacert)
-    assert done.code == 3
-    assert set(done.report["pings"]["failed"]) == {"tls"}
-
-
-def test_https_to_a_server_that_speaks_plain_http_is_3() -> None:
-    with serving(PETSAGE) as server:
-        url = server.url.replace("http:", "https:")
-        done = smoke_test(url, "--wait", 1)
-    assert done.code == 3
-    assert set(done.report["pings"]["failed"]) == {"tls"}
-    # Which of the two is for OpenSSL to say: its versions differ.
-    said = r"(does|may) not speak TLS; where it is plain HTTP, try http://\."
-    assert re.search(said, done.report["problems"][0])
+def asked(url: str, context: ssl.SSLContext | None = None, timeout: float = 20.0) -> Exchange:
+    return HttpClient(target_from(url), context=context).request(GET, timeout)
 
 
 @contextlib.contextmanager
-def answering(said: bytes) -> Iterator[str]:
-    """Serve the same bytes to whoever says anything, and hang up; yield an https URL."""
+def saying(data: bytes) -> Iterator[str]:
+    """Serve the same bytes to each hello, and hang up; yield an https URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def answer() -> None:
+        def serve() -> None:
             with contextlib.suppress(OSError):
                 while True:
                     connection, _ = listener.accept()
-                    connection.recv(65_536)
-                    connection.sendall(said)
-                    connection.close()
+                    with connection:
+                        connection.recv(65_536)
+                        connection.sendall(data)
 
-        threading.Thread(target=answer, daemon=True).start()
+        threading.Thread(target=serve, daemon=True).start()
         yield f"https://127.0.0.1:{listener.getsockname()[1]}"
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def test_a_record_that_is_too_long_need_not_come_from_a_server_of_plain_http() -> None:
-    with answering(b"\x16\x03\x03\xff\xff" + b"x" * 100) as url:
-        done = smoke_test(url, "--wait", 1)
-    assert (done.code, list(done.report["pings"]["failed"])) == (3, ["tls"])
-    assert "what answers there may not speak TLS" in done.report["problems"][0]
+def test_an_own_authority_is_trusted_with_cacert(authority: trustme.CA, cacert: str) -> None:
+    with serving(constant(200, b"hello"), tls=server_context(authority)) as server:
+        exchange = asked(server.url, tls_context(cacert))
+    assert isinstance(exchange.result, Response)
+    assert list(exchange.phases) == ["dns", "connect", "tls", "write", "wait", "read"]
 
 
-def test_https_to_a_server_that_hangs_up_on_it_hints_at_http() -> None:
-    with answering(b"") as url:
-        done = smoke_test(url, "--wait", 1)
-    assert (done.code, list(done.report["pings"]["failed"])) == (3, ["reset"])
-    assert "Where that port speaks plain HTTP, try http://." in done.report["problems"][0]
-
-
-def test_http_to_a_server_that_speaks_tls_and_hangs_up_is_3(server_tls: ssl.SSLContext) -> None:
-    with serving(PETSAGE, tls=server_tls) as server:
-        done = smoke_test(server.url.replace("https:", "http:"), "--wait", 1)
-    assert done.code == 3
-    assert "Where that port speaks TLS, try https://." in done.report["problems"][0]
-
-
-# An alert that says "unexpected message" holds a line feed, and one "handshake failure" none.
-@pytest.mark.parametrize("told", [b"\x0a", b"\x28"], ids=["unexpected", "handshake"])
-def test_http_to_a_server_that_answers_with_a_tls_alert_is_3(told: bytes) -> None:
-    with serving(lambda *_: b"\x15\x03\x01\x00\x02\x02" + told) as server:
-        done = smoke_test(server.url, "--wait", 1)
-    assert (done.code, list(done.report["pings"]["failed"])) == (3, ["tls"])
-    assert "the server speaks TLS there; try https://" in done.report["problems"][0]
-
-
-REFUSALS_OF_PLAIN_HTTP = {
-    "nginx": b"<center>The plain HTTP request was sent to HTTPS port</center>",
-    "Go": b"Client sent an HTTP request to an HTTPS server.\n",
-    "Apache": b"Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
-}
-
-
-@pytest.mark.parametrize("body", REFUSALS_OF_PLAIN_HTTP.values(), ids=REFUSALS_OF_PLAIN_HTTP.keys())
-def test_http_to_a_server_that_says_it_wants_tls_is_1_with_the_hint(body: bytes) -> None:
-    with serving(lambda *_: http(400, body, Content_Type="text/html")) as server:
-        done = smoke_test(server.url, "--wait", 1)
-    assert (done.code, list(done.report["pings"]["failed"])) == (1, ["not PetSage"])
-    assert "the server speaks TLS there: try https://" in done.report["problems"][0]
-
-
-def test_https_to_a_proxy_that_speaks_plain_http_to_tls_is_not_sent_to_https(
-    server_tls: ssl.SSLContext, cacert: Path
+def test_the_name_and_the_host_are_the_urls_whatever_the_address(
+    authority: trustme.CA, cacert: str
 ) -> None:
-    body = REFUSALS_OF_PLAIN_HTTP["nginx"]
-    with serving(lambda *_: http(400, body, Content_Type="text/html"), tls=server_tls) as server:
-        (told,) = smoke_test(server.url, "--wait", 1, "--cacert", cacert).report["problems"]
-    assert "try https://" not in told
-    assert "a proxy behind that TLS speaks plain HTTP to a port of TLS" in told
+    names: list[str | None] = []
+    context = server_context(authority, "app.example")
+    context.sni_callback = lambda _socket, name, _context: names.append(name)
+    with serving(constant(200), tls=context) as server:
+        fixed = [address_from("127.0.0.1", server.port)]
+        client = HttpClient(
+            target_from(f"https://app.example:{server.port}"),
+            addresses=Addresses("app.example", server.port, fixed=fixed),
+            context=tls_context(cacert),
+        )
+        exchange = client.request(GET, 20)
+        host = server.requests[0].headers["host"]
+    assert isinstance(exchange.result, Response)
+    assert exchange.address == f"127.0.0.1:{server.port}"
+    assert (names, host) == (["app.example"], f"app.example:{server.port}")
 
 
-def test_bytes_like_an_alert_within_tls_are_no_alert(
-    server_tls: ssl.SSLContext, cacert: Path
+@pytest.mark.parametrize("name", ["127.0.0.1", "another.example"], ids=["authority", "name"])
+def test_a_certificate_that_does_not_verify_is_permanent(
+    name: str, authority: trustme.CA, cacert: str
 ) -> None:
-    with serving(lambda *_: b"\x15\x03\x01\x00\x02\x02\x28", tls=server_tls) as server:
-        done = smoke_test(server.url, "--wait", 1, "--cacert", cacert)
-    assert "tls" not in done.report["pings"]["failed"]
-    assert "try https://" not in done.report["problems"][0]
+    context = None if name == "127.0.0.1" else tls_context(cacert)
+    with serving(constant(200), tls=server_context(authority, name)) as server:
+        exchange = asked(server.url, context)
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.TLS, Outcome.NOT_REACHED)
+    assert exchange.result.permanent
+    assert exchange.result.detail.startswith("the certificate does not verify: ")
+    assert "--cacert" in exchange.result.remedy
+
+
+@pytest.mark.parametrize("data", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-x\r\n"])
+def test_a_peer_that_speaks_no_tls_is_named(data: bytes) -> None:
+    with saying(data) as url:
+        exchange = asked(url)
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.TLS, Outcome.NOT_REACHED)
+    assert "does not speak TLS" in exchange.result.detail
+    assert "http://" in exchange.result.remedy
+
+
+@pytest.mark.parametrize(
+    ("data", "failure"),
+    [
+        (b"", Failure.RESET),
+        (b"\x15\x03\x03\x00\x02\x02\x28", Failure.TLS),
+    ],
+    ids=["hangs up", "an alert"],
+)
+def test_a_handshake_that_breaks_off_is_down(data: bytes, failure: Failure) -> None:
+    with saying(data) as url:
+        exchange = asked(url)
+    assert (exchange.result.failure, exchange.result.outcome) == (failure, Outcome.DOWN)
+
+
+def test_a_hello_without_a_response_ends_by_the_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        exchange = asked(f"https://127.0.0.1:{listener.getsockname()[1]}", timeout=0.1)
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.TIMEOUT, Outcome.DOWN)
+    assert list(exchange.phases)[-1] == "tls"
+
+
+def test_tls_that_breaks_after_the_handshake_is_a_failure_of_tls(
+    authority: trustme.CA, cacert: str
+) -> None:
+    def garble(_request: Received, connection: socket.socket) -> None:
+        with socket.socket(fileno=os.dup(connection.fileno())) as below:
+            below.sendall(b"\x17\x03\x03\x00\x20" + b"z" * 32)
+
+    with serving(garble, tls=server_context(authority)) as server:
+        exchange = asked(server.url, tls_context(cacert))
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.TLS, Outcome.DOWN)
+
+
+# An alert that says "unexpected message" has a line feed in it, "handshake failure" has none.
+@pytest.mark.parametrize("reason", [b"\x0a", b"\x28"], ids=["unexpected", "handshake"])
+def test_plain_http_to_a_server_of_tls_is_named(reason: bytes) -> None:
+    with serving(lambda *_: b"\x15\x03\x01\x00\x02\x02" + reason) as server:
+        exchange = asked(server.url)
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.TLS, Outcome.NOT_REACHED)
+    assert "https://" in exchange.result.remedy
+
+
+def test_bytes_like_an_alert_within_tls_are_no_alert(authority: trustme.CA, cacert: str) -> None:
+    with serving(
+        lambda *_: b"\x15\x03\x01\x00\x02\x02\x28", tls=server_context(authority)
+    ) as server:
+        exchange = asked(server.url, tls_context(cacert))
+    assert (exchange.result.failure, exchange.result.remedy) == (Failure.NOT_THE_SERVICE, "")
+
+
+@pytest.fixture
+def client_files(authority: trustme.CA, tmp_path: Path) -> dict[str, str]:
+    """Return the paths of a client certificate, its key, both in one and an encrypted key."""
+    issued = authority.issue_cert("deploy@pets.example")
+    paths = {name: tmp_path / f"{name}.pem" for name in ("cert", "key", "both", "locked")}
+    issued.cert_chain_pems[0].write_to_path(paths["cert"])
+    issued.private_key_pem.write_to_path(paths["key"])
+    issued.private_key_and_cert_chain_pem.write_to_path(paths["both"])
+    key = load_pem_private_key(issued.private_key_pem.bytes(), None)
+    paths["locked"].write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    )
+    return {name: str(path) for name, path in paths.items()}
+
+
+def test_a_client_certificate_is_shown(
+    authority: trustme.CA, cacert: str, client_files: dict[str, str]
+) -> None:
+    context = server_context(authority)
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(context)
+    files = client_files
+    with serving(constant(200), tls=context) as server:
+        apart = asked(server.url, tls_context(cacert, files["cert"], files["key"]))
+        together = asked(server.url, tls_context(cacert, files["both"]))
+        without = asked(server.url, tls_context(cacert))
+    assert isinstance(apart.result, Response)
+    assert isinstance(together.result, Response)
+    # A server that hangs up may reset the connection before its alert is read.
+    assert without.result.failure in (Failure.TLS, Failure.RESET)
+    if without.result.failure is Failure.TLS:
+        assert without.result.outcome is Outcome.NOT_REACHED
+        assert "--cert" in without.result.remedy
+
+
+def test_files_of_no_use_are_errors_and_no_question_at_the_terminal(
+    cacert: str, client_files: dict[str, str], tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    files = client_files
+    for arguments in (
+        ("",),
+        (str(tmp_path / "missing.pem"),),
+        (str(empty),),
+        (str(tmp_path),),
+        (cacert, str(tmp_path / "missing.pem")),
+        (cacert, files["cert"]),
+        (cacert, files["cert"], cacert),
+        (cacert, files["cert"], files["locked"]),
+    ):
+        with pytest.raises(OSError, match=r"."):
+            tls_context(*arguments)

@@ -1,4 +1,4 @@
-"""Writes what a run has found, in the format that was asked for. It decides nothing.
+"""Writes the report of a run in the format that was asked for. It decides nothing.
 
 Each format is a module of its own, loaded when it is first asked for.
 """
@@ -10,7 +10,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from petsage.client.outcome import Outcome
+    from petsage.client.explain import Explanation
+    from petsage.client.run import Run
 
 FORMATS = ("text", "json", "junit", "markdown", "html")
 ENDINGS = {
@@ -24,15 +25,15 @@ ENDINGS = {
     ".html": "html",
     ".htm": "html",
 }
-# Whoever writes one of these wants something else than text.
-_OTHER_FILES = frozenset([".pdf", ".csv", ".yaml", ".yml", ".xlsx", ".png", ".svg", ".htlm"])
+# Whoever names a file so wants something else than text.
+_OTHER_FILES = frozenset([".pdf", ".csv", ".yaml", ".yml", ".xlsx", ".png", ".svg"])
 
 
 def format_of(path: str) -> tuple[str, bool]:
-    """Return the format that a file's name stands for, and whether its ending says so.
+    """Return the format that a file's name stands for, and whether its ending is a known one.
 
-    What ends in something unknown, as a temporary file may, is text. Raises ValueError with a
-    sentence where it ends in what is certainly none of our formats.
+    A name with an unknown ending, such as a temporary file's, means text. Raises ValueError with a
+    sentence where the ending is certainly that of another format.
     """
     ending = PurePath(path).suffix.lower()
     if ending in _OTHER_FILES:
@@ -41,8 +42,12 @@ def format_of(path: str) -> tuple[str, bool]:
     return ENDINGS.get(ending, "text"), ending in ENDINGS
 
 
-def rendered(outcome: Outcome, form: str) -> str:
-    """Return the report in one of FORMATS, without colours."""
-    render = import_module(f"petsage.client.reports.as_{form}").render
-    report: str = render(outcome)
+def render(run: Run, explanation: Explanation, format: str, *, colour: bool = False) -> str:  # noqa: A002
+    """Return the report in one of FORMATS; `colour` is for text on a terminal."""
+    module = import_module(f"petsage.client.reports.as_{format}")
+    report: str = (
+        module.render(run, explanation, colour=colour)
+        if format == "text"
+        else module.render(run, explanation)
+    )
     return report

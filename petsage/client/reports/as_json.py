@@ -1,94 +1,140 @@
-"""The report for programs: one JSON object of a documented, versioned shape (docs/reports.md)."""
+"""The report for programs: one JSON object, described in docs/report.schema.json."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from petsage.client.outcome import Outcome, RolloutOutcome
-from petsage.client.present import Now
-from petsage.client.reports.advice import next_step
-from petsage.client.reports.headline import headline
-from petsage.client.reports.summary import instant
-from petsage.client.tally import ReleaseCount
+from petsage.client.explain import Explanation
+from petsage.client.history import ReleaseStats
+from petsage.client.reports.figures import instant
+from petsage.client.result import BadRequestOutcome, PingResult
+from petsage.client.run import Run
+from petsage.client.wording import who_responds
 
-VERSION = 1
+VERSION = 2
 
 
-def render(outcome: Outcome) -> str:
+def render(run: Run, explanation: Explanation) -> str:
     """Return the report as one indented JSON object, in ASCII."""
-    return json.dumps(value(outcome), indent=2) + "\n"
+    return json.dumps(value(run, explanation), indent=2) + "\n"
 
 
-def value(outcome: Outcome) -> dict[str, Any]:
-    """Return the report's members."""
-    tally, row, log = outcome.tally, outcome.row, outcome.log
-    further = _rollout(outcome) if isinstance(outcome, RolloutOutcome) else {}
+def value(run: Run, explanation: Explanation) -> dict[str, Any]:
+    """Return the members of the report."""
+    history, streak = run.history, run.streak
+    complete = streak.complete(run.addresses)
     return {
-        "schema": f"petsage.{outcome.kind}/{VERSION}",
-        "url": outcome.url,
-        "verdict": outcome.exit_code.word,
-        "exit_code": int(outcome.exit_code),
-        "expected_release": outcome.expected,
-        "started_at": instant(outcome.started_at),
-        "elapsed_s": round(outcome.elapsed_s, 3),
-        "pings": {"sent": tally.sent, "ok": tally.ok, "failed": dict(tally.failed)},
-        "releases": {name: _release(one) for name, one in tally.releases.items()},
-        "instances": dict(tally.instances),
-        "workers": dict(tally.workers),
-        "row": {
-            "needed": row.needed,
-            "reached": row.reached,
-            "breaks": row.breaks,
-            "excluded_share": row.excluded_share,
+        "schema": f"petsage.{run.kind}/{VERSION}",
+        "verdict": explanation.exit_code.word,
+        "exit_code": int(explanation.exit_code),
+        "headline": explanation.headline,
+        "what_next": explanation.what_next,
+        "url": run.url,
+        "proxy": run.proxy,
+        "expected_release": run.expected,
+        "started_at": instant(run.started_at),
+        "elapsed_s": round(run.elapsed_s, 3),
+        "pings": {"sent": len(history.results), "ok": history.ok, "failed": history.failed},
+        "current": _current(run),
+        "releases": {name: _release(one) for name, one in history.releases.items()},
+        "addresses": {name: _address(run, one) for name, one in history.addresses.items()},
+        "instances": history.instances,
+        "workers": history.workers,
+        "streak": {
+            "needed": streak.needed,
+            "reached": streak.reached,
+            "interruptions": streak.interruptions,
+            "excluded_share": streak.excluded_share if complete else None,
         },
-        "refusals": [
-            {name: getattr(refusal, name) for name in ("name", "passed", "expected", "got")}
-            for refusal in outcome.refusals
+        "bad_requests": [
+            {
+                "name": one.name,
+                "rejected": _REJECTED[one.outcome],
+                "expected": one.expected,
+                "got": one.got,
+            }
+            for one in run.bad_requests
         ],
-        "log": log and {"found": log.found, "late_s": log.late_s, "whole": log.whole},
-        "problems": [sentence for _, sentence in outcome.problems],
-        "warnings": outcome.warnings,
-        **further,
-        "headline": headline(outcome),
-        "what_next": next_step(outcome),
-        "now": _now(outcome.now),
+        "log": run.log
+        and {
+            "found": run.log.found,
+            "late_s": _rounded(run.log.late_s),
+            "complete": run.log.complete,
+        },
+        "problems": [sentence for _, sentence in explanation.problems],
+        "warnings": explanation.warnings,
+        **(_rollout(run) if run.kind == "rollout" else {}),
     }
 
 
-def _rollout(outcome: RolloutOutcome) -> dict[str, Any]:
-    record, deploy = outcome.record, outcome.deploy
-    failures = sorted(record.failures, key=lambda failed: failed.due_at)
+# None where nothing is known of the release that was asked for.
+_REJECTED = {
+    BadRequestOutcome.REJECTED: True,
+    BadRequestOutcome.ACCEPTED: False,
+    BadRequestOutcome.NOT_DELIVERED: None,
+    BadRequestOutcome.OTHER_RELEASE: None,
+}
+
+
+def _rollout(run: Run) -> dict[str, Any]:
+    history, deploy, switch = run.history, run.deploy, run.history.switch
+    longest, open_gap = history.longest_gap, history.open_gap
     return {
-        "rate": outcome.rate,
+        "rate": run.rate,
         "command": deploy
         and {
-            # Bytes that are no text come from Python as lone surrogates, which JSON may not hold.
+            # Bytes that are no text come as lone surrogates, which JSON may not hold.
             "argv": [one.encode(errors="replace").decode() for one in deploy.argv],
-            "exit_code": deploy.exit_code,
+            "started": deploy.started_at is not None,
             "started_at": _instant(deploy.started_at),
             "ended_at": _instant(deploy.ended_at),
+            "exit_code": deploy.exit_code,
+            "stopped": deploy.stopped,
         },
         "switch": {
-            "first_new": _instant(record.first_new),
-            "last_old": _instant(record.last_old),
-            "overlap_s": _rounded(record.overlap_s),
+            "first_new": _instant(switch.first_new),
+            "last_old": _instant(switch.last_old),
+            "overlap_s": _rounded(switch.overlap_s),
         },
-        "longest_gap_s": _rounded(record.longest_gap_s),
-        "open_gap_s": _rounded(record.open_gap_s),
+        "longest_gap_s": _rounded(longest.seconds if longest else None),
+        "open_gap_s": _rounded(open_gap.seconds if open_gap else None),
         "failures": [
-            {"due_at": instant(one.due_at), "class": one.failure.value, "detail": one.detail}
-            for one in failures
+            {
+                "due_at": instant(one.due_at),
+                "class": one.failure,
+                "address": one.address,
+                "detail": one.detail,
+            }
+            for one in history.failures
         ],
     }
 
 
-def _now(now: Now) -> dict[str, Any]:
+def _current(run: Run) -> dict[str, Any]:
+    current = run.current
     return {
-        "answers": next(iter(now.answers), None),
-        "releases": dict(now.answers),
-        "since": _instant(now.since),
-        "class": now.last.failure.value if now.nobody and now.last and now.last.failure else None,
+        "summary": who_responds(run),
+        "releases": dict(current.releases),
+        "incorrect": len(current.incorrect),
+        "since": _instant(current.since),
+        "failure": current.failed.failure if current.outcome and current.failed else None,
+    }
+
+
+def _address(run: Run, results: list[PingResult]) -> dict[str, Any]:
+    names = [run.history.release_of(one) for one in results]
+    counts = {name: names.count(name) for name in names if name is not None}
+    return {"count": len(results), "releases": counts}
+
+
+def _release(stats: ReleaseStats) -> dict[str, Any]:
+    return {
+        "count": stats.count,
+        "first_seen": instant(stats.first_seen),
+        "last_seen": instant(stats.last_seen),
+        "latency_ms": stats.latency_ms,
+        "instances": stats.instances,
     }
 
 
@@ -98,13 +144,3 @@ def _instant(seconds: float | None) -> str | None:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
-
-
-def _release(one: ReleaseCount) -> dict[str, Any]:
-    return {
-        "count": one.count,
-        "first_seen": instant(one.first_seen),
-        "last_seen": instant(one.last_seen),
-        "latency_ms": one.percentiles(),
-        "instances": dict(one.instances),
-    }

@@ -3,98 +3,72 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 
-from petsage.client.outcome import DeployRun, Outcome, RolloutOutcome
-from petsage.client.reports import as_text, summary
-from petsage.client.reports.advice import next_step
+from petsage.client.explain import Explanation
+from petsage.client.reports import as_text, figures
+from petsage.client.result import BadRequestOutcome
+from petsage.client.run import Run
 from petsage.client.verdict import ExitCode
 
 
-def render(outcome: Outcome) -> str:
-    """Return the report as one testsuite; each check is a case of it."""
-    kind = f"petsage.{outcome.kind}"
-    suite = ET.Element("testsuite", name=f"petsage {outcome.kind}")
-    for code, name in _checks(outcome):
-        case = ET.SubElement(suite, "testcase", classname=kind, name=name)
-        sentences = [told for found, told in outcome.problems if found is code]
+def render(run: Run, explanation: Explanation) -> str:
+    """Return the report as one test suite; each thing that was asked for is a test case."""
+    kind = f"petsage.{run.kind}"
+    suite = ET.Element("testsuite", name=f"petsage {run.kind}")
+    for code, name, reached in _cases(run, explanation):
+        case = ET.SubElement(suite, "testcase", classname=kind, name=name, time="0")
+        sentences = [sentence for found, sentence in explanation.problems if found is code]
         if sentences:
-            _fail(outcome, case, code, sentences)
-        elif not _reached(outcome, code):
-            ET.SubElement(case, "skipped", message="not reached: something failed before")
-    for refusal in outcome.refusals:
-        case = ET.SubElement(
-            suite, "testcase", classname=f"{kind}.refusals", name=refusal.name, time="0"
-        )
-        if refusal.passed is False:
-            told = ET.SubElement(case, "failure", message=refusal.shortfall, type="refusal")
-            told.text = refusal.shortfall
-        elif refusal.passed is None:
-            ET.SubElement(case, "skipped", message=f"not put to PetSage: {refusal.got}")
-    if now := summary.now_phrase(outcome):
-        # Where a suite has properties, they stand before its cases.
-        properties = ET.Element("properties")
-        ET.SubElement(properties, "property", name="now", value=now)
-        suite.insert(0, properties)
+            element = "error" if code is ExitCode.INTERRUPTED else "failure"
+            message = figures.printable(sentences[0])
+            failure = ET.SubElement(case, element, message=message, type=code.word)
+            lines = [*sentences, explanation.what_next if code is explanation.exit_code else ""]
+            failure.text = "\n".join(figures.printable(line) for line in lines if line)
+        elif not reached:
+            ET.SubElement(case, "skipped", message="not reached")
+    for name, expected, got, result in figures.bad_request_rows(run):
+        classname = f"{kind}.bad-requests"
+        case = ET.SubElement(suite, "testcase", classname=classname, name=name, time="0")
+        if result == figures.BAD_REQUEST_WORDS[BadRequestOutcome.NOT_DELIVERED]:
+            ET.SubElement(case, "skipped", message=f"{result}: {got}")
+        elif result != figures.BAD_REQUEST_WORDS[BadRequestOutcome.REJECTED]:
+            message = f"{result}: expected {expected}, got {got}"
+            ET.SubElement(case, "failure", message=message, type="bad-request")
+    seconds = f"{run.elapsed_s:.3f}"
     cases = suite.findall("testcase")
-    for case in cases:
-        case.set("time", "0")
-    cases[0].set("time", f"{outcome.elapsed_s:.3f}")
-    counts = {
-        "tests": len(cases),
-        "failures": len(suite.findall("testcase/failure")),
-        "errors": len(suite.findall("testcase/error")),
-        "skipped": len(suite.findall("testcase/skipped")),
-    }
-    for name, count in counts.items():
-        suite.set(name, str(count))
-    suite.set("time", f"{outcome.elapsed_s:.3f}")
-    suite.set("timestamp", summary.instant(outcome.started_at)[:19])
-    ET.SubElement(suite, "system-out").text = as_text.render(outcome)
-    root = ET.Element("testsuites", name=f"petsage {outcome.kind}")
-    for name in ("tests", "failures", "errors", "time"):
-        root.set(name, suite.get(name, "0"))
+    cases[0].set("time", seconds)
+    suite.set("tests", str(len(cases)))
+    for counter, element in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(counter, str(len(suite.findall(f"testcase/{element}"))))
+    suite.set("time", seconds)
+    suite.set("timestamp", figures.instant(run.started_at)[:19])
+    ET.SubElement(suite, "system-out").text = as_text.render(run, explanation)
+    root = ET.Element("testsuites", name=f"petsage {run.kind}")
+    for counter in ("tests", "failures", "errors", "time"):
+        root.set(counter, suite.get(counter, "0"))
     root.append(suite)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _checks(outcome: Outcome) -> list[tuple[ExitCode, str]]:
-    row, release = outcome.row, outcome.expected
-    rollout = isinstance(outcome, RolloutOutcome)
-    checks = [(ExitCode.UNREACHABLE, "PetSage answers")]
-    if not rollout:
-        checks.append((ExitCode.WRONG, "its answers are right"))
-    if _command(outcome):
-        checks.append((ExitCode.COMMAND_FAILED, "the command succeeds"))
-    if release:
-        checks.append((ExitCode.OTHER_RELEASE, f"release {release} answers"))
-    checks.append((ExitCode.MIXED, f"{row.consecutive} answers in a row are right"))
-    if outcome.log or any(code is ExitCode.LOG_MISSING for code, _ in outcome.problems):
-        checks.append((ExitCode.LOG_MISSING, "the log line arrives"))
-    if rollout:
-        checks.append((ExitCode.OVER_BUDGET, "the budget is kept"))
-    if outcome.exit_code is ExitCode.INTERRUPTED:
-        checks.append((ExitCode.INTERRUPTED, "the run comes to its end"))
-    return checks
-
-
-def _reached(outcome: Outcome, code: ExitCode) -> bool:
-    """Return whether the run came so far that the check without a problem has passed."""
-    if code is ExitCode.UNREACHABLE:
-        return outcome.tally.answered
-    if code in (ExitCode.WRONG, ExitCode.OTHER_RELEASE):
-        return not outcome.row.waiting
-    if code is ExitCode.COMMAND_FAILED:
-        command = _command(outcome)
-        return command is not None and command.exit_code == 0 and not command.cut_short
-    return outcome.row.whole
-
-
-def _command(outcome: Outcome) -> DeployRun | None:
-    return outcome.deploy if isinstance(outcome, RolloutOutcome) else None
-
-
-def _fail(outcome: Outcome, case: ET.Element, code: ExitCode, sentences: list[str]) -> None:
-    kind = "error" if code in (ExitCode.UNREACHABLE, ExitCode.INTERRUPTED) else "failure"
-    told = ET.SubElement(case, kind, message=sentences[0], type=code.word)
-    told.text = "\n".join([*sentences, next_step(outcome, code)])
+def _cases(run: Run, explanation: Explanation) -> Iterator[tuple[ExitCode, str, bool]]:
+    """Yield what was asked for, and whether the run came so far."""
+    history, streak, deploy = run.history, run.streak, run.deploy
+    complete = streak.complete(run.addresses)
+    yield ExitCode.NOT_REACHED, "the run reaches the service", history.responded
+    yield ExitCode.DOWN, "the service responds", history.responded
+    yield ExitCode.WRONG, "its responses are correct", not streak.waiting
+    if deploy is not None:
+        succeeded = deploy.exit_code == 0 and not deploy.stopped
+        yield ExitCode.COMMAND_FAILED, "the command succeeds", succeeded
+    if run.expected:
+        name = f"release {figures.printable(run.expected)} responds"
+        yield ExitCode.OLD, name, not streak.waiting
+    yield ExitCode.UNPROVEN, f"{streak.consecutive} responses in a row are correct", complete
+    if run.log is not None:
+        yield ExitCode.LOG_MISSING, "the log line arrives", run.log.found
+    if run.kind == "rollout":
+        yield ExitCode.OVER_BUDGET, "the budget is kept", complete
+    if explanation.exit_code is ExitCode.INTERRUPTED:
+        yield ExitCode.INTERRUPTED, "the run comes to its end", False

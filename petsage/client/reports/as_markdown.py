@@ -4,45 +4,38 @@ from __future__ import annotations
 
 import re
 
-from petsage.client.outcome import Outcome
-from petsage.client.reports import summary
-from petsage.client.reports.advice import next_step
-from petsage.client.reports.headline import headline
+from petsage.client.explain import Explanation
+from petsage.client.reports import figures
+from petsage.client.run import Run
+from petsage.client.verdict import ExitCode
 
 
-def render(outcome: Outcome) -> str:
+def render(run: Run, explanation: Explanation) -> str:
     """Return the report as Markdown."""
-    mark = "✅" if not outcome.exit_code else "❌"
+    code = explanation.exit_code
+    mark = "✅" if code is ExitCode.PASSED else "❌"
     lines = [
-        f"## {mark} petsage {outcome.kind}: {outcome.exit_code.word}",
+        f"## {mark} petsage {run.kind}: {code.word}",
         "",
-        f"{_text(headline(outcome))} (exit code {outcome.exit_code:d})",
-        "",
-        "| | |",
-        "|---|---|",
-        f"| url | {_text(outcome.url)} |",
-        *(f"| {label} | {_text(figure)} |" for label, figure in summary.figures(outcome)),
+        f"{_text(explanation.headline)} (exit code {code:d})",
     ]
-    if told := summary.evidence(outcome):
-        lines += ["", f"**Evidence:** {_text(told)}"]
-    for title, sentences in (
-        ("Problems", [sentence for _, sentence in outcome.problems]),
-        ("Warnings", outcome.warnings),
-    ):
-        if sentences:
-            lines += ["", f"### {title}", "", *(f"- {_text(one)}" for one in sentences)]
-    if step := next_step(outcome):
-        lines += ["", f"**What next:** {_text(step)}"]
-    if outcome.refusals:
-        lines += ["", "<details><summary>Refusals</summary>", ""]
-        lines += ["| request | expected | got | |", "|---|---|---|---|"]
-        for one in outcome.refusals:
-            cells = (one.name, one.expected, one.got, summary.REFUSAL_WORDS[one.passed])
-            lines.append(f"| {' | '.join(map(_text, cells))} |")
+    if explanation.what_next:
+        lines += ["", f"**What next:** {_text(explanation.what_next)}"]
+    lines += ["", "| figure | value |", "|---|---|"]
+    lines += [f"| {label} | {_text(value)} |" for label, value in figures.figures(run)]
+    if evidence := figures.evidence(run):
+        lines += ["", f"**Evidence:** {_text(evidence)}"]
+    for title, sentences in figures.sections(explanation).items():
+        lines += ["", f"### {title}", "", *(f"- {_text(one)}" for one in sentences)]
+    if run.bad_requests:
+        lines += ["", "<details><summary>Bad requests</summary>", ""]
+        lines += ["| request | expected | got | result |", "|---|---|---|---|"]
+        for row in figures.bad_request_rows(run):
+            lines.append(f"| {' | '.join(map(_text, row))} |")
         lines += ["", "</details>"]
     return "\n".join(lines) + "\n"
 
 
 def _text(text: str) -> str:
     """Escape what Markdown, its tables or HTML would take for markup."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~@&])", r"\\\1", text.replace("\n", " "))
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~@&])", r"\\\1", figures.printable(text))

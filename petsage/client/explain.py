@@ -1,0 +1,503 @@
+"""What a run amounts to, in words: each problem with its exit code and what to do about it.
+
+A problem is one sentence. The functions below yield those that hold, by what the history says of
+the end; the first by the precedence of the exit codes is the headline and decides the exit code.
+A new exit code needs a member of ExitCode and a function that yields its problems.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from petsage import contract
+from petsage.client.history import HIDDEN_OTHER, failed_by_class
+from petsage.client.result import TRANSPORT, BadRequestOutcome, Failure, Outcome, PingResult
+from petsage.client.run import Run
+from petsage.client.run_warnings import warnings_of
+from petsage.client.verdict import ExitCode, first_of
+from petsage.client.wording import counted, listed, named, no_switch, pairs, subject, who_responds
+
+# So many of the last pings to an address tell who responds there.
+_LAST_AT_ADDRESS = 3
+# What to do about a ping that got no response, where the result itself has no remedy.
+_REMEDIES = {
+    Failure.DNS: "Check the name in the URL, and DNS.",
+    Failure.REFUSED: "Check whether the service is up, and whether that is its port.",
+    Failure.RESET: "Check whether the service crashes, and whether its port speaks http or https.",
+    Failure.TLS: "Check whether the port speaks TLS, in a version that is still in use.",
+    Failure.TIMEOUT: "Check the address, the firewall, and whether the service hangs.",
+    Failure.SERVER_ERROR: "Check whether the service's processes run and are found healthy.",
+}
+
+
+class Problem(NamedTuple):
+    """What is wrong, with which exit code, and what to do about it."""
+
+    code: ExitCode
+    sentence: str
+    what_next: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The verdict of a run. `what_next` is empty where all is well."""
+
+    exit_code: ExitCode
+    headline: str
+    what_next: str
+    problems: list[tuple[ExitCode, str]]
+    warnings: list[str]
+
+
+def explain(run: Run) -> Explanation:
+    """Return the exit code of a run, what happened and what to do next."""
+    problems = [
+        *_interruption(run),
+        *_command(run),
+        *_proof(run),
+        *_bad_requests(run),
+        *_log(run),
+        *_budget(run),
+    ]
+    code = first_of(problem.code for problem in problems)
+    problems.sort(key=lambda problem: problem.code is not code)
+    return Explanation(
+        exit_code=code,
+        headline=problems[0].sentence if problems else _passed(run),
+        what_next=problems[0].what_next if problems else "",
+        problems=[(problem.code, problem.sentence) for problem in problems],
+        warnings=list(dict.fromkeys([*run.warnings, *warnings_of(run)])),
+    )
+
+
+def proved(run: Run) -> bool:
+    """Return whether the streak is complete, with every address that the name has at the end."""
+    return run.streak.complete(run.addresses)
+
+
+def _passed(run: Run) -> str:
+    if run.kind == "smoke-test":
+        return f"{subject(run)} responds correctly."
+    failed = len(run.history.failures)
+    cost = f"{counted(failed, 'ping')} failed, within the budget" if failed else "no ping failed"
+    seen = "responds, no switch was seen" if no_switch(run) else "has taken over"
+    return f"{run.expected} {seen}, {cost}."
+
+
+def _interruption(run: Run) -> Iterator[Problem]:
+    if run.interrupted_by is None:
+        return
+    when = f"Interrupted by {run.interrupted_by}"
+    deploy = run.deploy
+    if deploy and deploy.stopped:
+        when += ", and the command was stopped midway"
+        what_next = "Check what the deploy has left behind before you run it again."
+    elif deploy and deploy.exit_code == 0:
+        when += " after the command had succeeded"
+        call = ("petsage", "smoke-test", run.url, "--expect-release", run.expected or "")
+        what_next = f"`{shlex.join(call)}` tells whether the deploy took effect."
+    else:
+        when += " before there was a verdict"
+        what_next = "Nothing is proved: run it again."
+    yield Problem(ExitCode.INTERRUPTED, f"{when}; {who_responds(run)}.", what_next)
+
+
+def _command(run: Run) -> Iterator[Problem]:
+    deploy, now = run.deploy, who_responds(run)
+    if deploy is None or (run.interrupted_by and (deploy.stopped or deploy.started_at is None)):
+        return
+    after = " Roll back, or look at the platform." if now == "nothing responds" else ""
+    if deploy.error:
+        sentence = f"The command could not be started: {deploy.error}; {now}."
+        what_next = f"Check the program {shlex.quote(deploy.argv[0])} and its first line (#!)."
+    elif deploy.started_at is None:
+        sentence = (
+            "The command was not started, as the service did not respond for a second first; "
+            f"{now}."
+        )
+        what_next = f"{_remedy(run.current.failed)} The command runs once the service responds."
+    elif deploy.stopped:
+        sentence = f"The command had not ended after {run.limit_s:g} s and was stopped; {now}."
+        what_next = f"Check what it has left behind, then run it again, longer: --deadline.{after}"
+    elif deploy.exit_code:
+        sentence = f"The command failed with exit code {deploy.exit_code}; {now}."
+        what_next = f"See the command's output.{after}"
+    else:
+        return
+    yield Problem(ExitCode.COMMAND_FAILED, sentence, what_next.strip())
+
+
+def _proof(run: Run) -> Iterator[Problem]:
+    """Yield why the streak is not complete: who responds at the end decides."""
+    if proved(run) or run.interrupted_by:
+        return
+    current, results = run.current, run.history.results
+    if current.outcome is Outcome.DOWN:
+        yield _down(run)
+    elif run.wrong:
+        last = current.incorrect[-1]
+        count = f"{len(current.incorrect)} of the last {min(len(results), _last(run))}"
+        yield Problem(
+            ExitCode.WRONG,
+            f"{subject(run)} responds incorrectly: {last.detail} ({count}).",
+            f"Roll back, and look at the service's log for request id {_log_id(last)}.",
+        )
+    elif current.outcome is Outcome.NOT_REACHED:
+        yield _not_reached(run)
+    elif current.outcome is Outcome.RATE_LIMITED:
+        yield _rate_limited(run, results)
+    elif current.outcome is Outcome.CACHED:
+        yield Problem(
+            ExitCode.UNPROVEN,
+            f"Only a cache responds: {results[-1].detail}.",
+            "Exclude this URL from the cache, or choose one that is not cached.",
+        )
+    else:
+        yield _unproven(run)
+
+
+def _down(run: Run) -> Problem:
+    detail = _detail(run.current.failed)
+    if not run.history.responded:
+        sentence = f"The service never responded: {detail}."
+        return Problem(ExitCode.DOWN, sentence, _remedy(run.current.failed))
+    silent = f"nothing has responded for {_silent_s(run):.1f} s: {detail}."
+    if run.history.switch.first_new is not None:
+        sentence = f"{subject(run)} responded, but {silent}"
+        what_next = "Roll back if this deploy is the cause; look at its log and at the platform."
+    else:
+        sentence = f"{subject(run)} never responded, and {silent}"
+        what_next = "The new release probably crashes at its start: roll back, and see its log."
+    return Problem(ExitCode.DOWN, sentence, what_next)
+
+
+def _not_reached(run: Run) -> Problem:
+    detail = _detail(run.current.failed)
+    if run.history.responded:
+        silent = f"{_silent_s(run):.1f} s"
+        sentence = f"The service responded, but has not been reached for {silent}: {detail}."
+    else:
+        sentence = f"The run did not reach the service: {detail}."
+    remedy = _remedy(run.current.failed)
+    what_next = f"{remedy} This says nothing about the release: don't roll back."
+    return Problem(ExitCode.NOT_REACHED, sentence, what_next)
+
+
+def _rate_limited(run: Run, results: Iterable[PingResult]) -> Problem:
+    last = [one for one in results if one.outcome is Outcome.RATE_LIMITED][-1]
+    retry = "" if last.retry_after_s is None else f", Retry-After {last.retry_after_s:g} s"
+    option = "--rate" if run.kind == "rollout" else "--interval"
+    return Problem(
+        ExitCode.UNPROVEN,
+        f"A rate limit stopped the run at {_reached(run)} in a row: {last.detail}{retry}.",
+        f"Raise the limit for these checks, or ping less often: {option}.",
+    )
+
+
+def _unproven(run: Run) -> Problem:
+    """Return the problem of a service that responds at the end, but not as it was asked to."""
+    history, current = run.history, run.current
+    command_ended = run.deploy.ended_at if run.deploy else None
+    results = [one for one in history.results if one.due_at >= (command_ended or 0.0)]
+    seen = [one for one in results if _is_of_expected(run, one)]
+    if not seen and any(history.release_of(one) for one in results):
+        return _old(run, since_command=bool(command_ended and history.switch.first_new))
+    stale = stale_addresses(run)
+    if stale and len(stale) < len(run.addresses):
+        return _address_missing(run, stale)
+    if current.others and current.expected:
+        behind = "; ".join(
+            f"{named(name)} on {listed(current.instances.get(name) or ['unnamed instances'])}"
+            for name in current.others
+        )
+        return Problem(
+            ExitCode.UNPROVEN,
+            f"Only a part of the fleet is {run.expected}: {who_responds(run)}.",
+            f"Don't go on. Check which instances are left behind: {behind}.",
+        )
+    if current.others and run.expected:
+        return Problem(
+            ExitCode.UNPROVEN,
+            f"{run.expected} responded, but does not any more; {who_responds(run)}.",
+            "Don't go on. Check whether something has rolled back.",
+        )
+    if seen and run.streak.reached >= run.streak.needed:
+        return _long_but_incomplete(run)
+    if not seen and not any(one.of_service for one in results):
+        return Problem(
+            ExitCode.UNPROVEN,
+            f"{subject(run)} responded, but not since the command ended; {who_responds(run)}.",
+            f"Give it longer: {_limit(run)[1]}.",
+        )
+    return _too_short(run, results, seen)
+
+
+def _old(run: Run, *, since_command: bool) -> Problem:
+    """Return the problem of a release that has not responded, while others do."""
+    if list(run.current.releases) == [contract.UNKNOWN_RELEASE]:
+        return Problem(
+            ExitCode.OLD,
+            "The service does not know its release: set PETSAGE_RELEASE.",
+            "Set PETSAGE_RELEASE, or your platform's variable for it, where the service runs, "
+            "and restart it. Waiting does not help.",
+        )
+    within, option = _limit(run)
+    not_seen = "has not responded since the command ended" if since_command else "did not respond"
+    return Problem(
+        ExitCode.OLD,
+        f"{run.expected} {not_seen} {within}; {who_responds(run)}.",
+        f"Check whether the deploy took effect. If it is only slow, wait longer: {option}.",
+    )
+
+
+def _address_missing(run: Run, missing: dict[str, str]) -> Problem:
+    count = f"{len(missing)} of {len(run.addresses)} addresses"
+    told = listed(f"{address} ({what})" for address, what in missing.items())
+    return Problem(
+        ExitCode.UNPROVEN,
+        f"{subject(run)} responds, but not at {count}: {told}.",
+        f"Don't go on. Check what runs at {listed(missing)}, or take it out of DNS.",
+    )
+
+
+def _long_but_incomplete(run: Run) -> Problem:
+    """Return what a streak lacks that is long enough."""
+    streak = run.streak
+    if streak.instances_hidden:
+        return Problem(
+            ExitCode.UNPROVEN,
+            f"The responses name no instance, so {streak.instances_asked} can't be counted.",
+            "Leave --instances out, or let the service name them (PETSAGE_DISCLOSE_RELEASE).",
+        )
+    if streak.instances_missing:
+        seen = f"{len(streak.instances)} of {streak.instances_asked} instances"
+        return Problem(
+            ExitCode.UNPROVEN,
+            f"{subject(run)} responds, but from {seen}: {listed(sorted(streak.instances))}.",
+            "Check whether each instance is in rotation, whether the balancer is sticky, and "
+            "whether two processes share a name (PETSAGE_INSTANCE).",
+        )
+    if not streak.proved:
+        return _release_not_proved("not enough bogus releases were rejected")
+    missing = streak.missing_addresses(run.addresses)
+    return _address_missing(run, dict.fromkeys(missing, "no response in the streak"))
+
+
+def _release_not_proved(why: str) -> Problem:
+    return Problem(
+        ExitCode.UNPROVEN,
+        f"Nothing proves the release: the responses name none, and {why}.",
+        "Let the service name its release (PETSAGE_DISCLOSE_RELEASE), or check whether something "
+        "drops Expect-Release on the way.",
+    )
+
+
+def _too_short(run: Run, results: list[PingResult], seen: list[PingResult]) -> Problem:
+    """Return what kept the streak from becoming long enough, while the release responds."""
+    begin = seen[0].due_at if seen else run.started_at
+    results = [one for one in results if one.due_at >= begin]
+    stray = next((one for one in reversed(results) if _interrupts(run, one)), None)
+    if stray is not None:
+        return _interrupted(run, stray)
+    within, option = _limit(run)
+    if any(one.outcome is Outcome.RATE_LIMITED for one in results):
+        return _rate_limited(run, results)
+    failures = [one for one in results if one.failure is not None]
+    if failures:
+        failed = f"{len(failures)} of {counted(len(results), 'ping')}"
+        return Problem(
+            ExitCode.UNPROVEN,
+            f"Too flaky: {failed} failed, and only {_reached(run)} in a row came {within}; "
+            f"the last failure: {failures[-1].detail}.",
+            f"Look at the platform and at the way to it; then wait longer: {option}.",
+        )
+    seconds = run.started_at + run.elapsed_s - begin
+    each = sum(one.latency_s for one in results) / max(1, len(results))
+    return Problem(
+        ExitCode.UNPROVEN,
+        f"Too slow: {_reached(run)} in {seconds:.0f} s, each takes {each:.1f} s.",
+        f"Wait longer ({option}), or find out why {run.expected or 'the service'} is slow.",
+    )
+
+
+def _interrupted(run: Run, stray: PingResult) -> Problem:
+    """Return the problem of a streak that `stray` was the last to interrupt."""
+    times = counted(run.streak.interruptions, "time")
+    streak = f"the streak was interrupted {times}, the last time by"
+    if stray.bogus and stray.outcome is Outcome.CORRECT and not stray.names_release:
+        return _release_not_proved("a bogus release was served too")
+    if stray.outcome is Outcome.INCORRECT:
+        sentence = f"Not all responses are correct: {streak} {stray.detail}."
+        what_next = f"Don't go on. Look at the service's log for request id {_log_id(stray)}."
+    elif stray.outcome is Outcome.NOT_REACHED:
+        sentence = f"At times something else responds: {streak} {stray.detail}."
+        what_next = "Don't go on. Look at what stands between you and the service."
+    else:
+        release = named(run.history.release_of(stray) or HIDDEN_OTHER)
+        ago = run.history.results[-1].due_at - stray.due_at
+        sentence = f"{run.expected} responds, but {release} still did {ago:.1f} s before the end."
+        what_next = f"Don't go on yet. Run it again, or give it longer: {_limit(run)[1]}."
+    return Problem(ExitCode.UNPROVEN, sentence, what_next)
+
+
+def _is_of_expected(run: Run, result: PingResult) -> bool:
+    """Return whether a response is the expected release's, correct or not."""
+    history = run.history
+    is_incorrect = result.outcome is Outcome.INCORRECT
+    return history.is_expected(result) or bool(
+        is_incorrect and history.belongs_to_expected([result])
+    )
+
+
+def _interrupts(run: Run, result: PingResult) -> bool:
+    if result.outcome is Outcome.NOT_REACHED:
+        return result.failure not in TRANSPORT
+    if result.outcome in (Outcome.CORRECT, Outcome.MISMATCH):
+        served = result.bogus and not result.names_release and result.outcome is Outcome.CORRECT
+        other = run.history.release_of(result) is not None and not run.history.is_expected(result)
+        return served or other
+    return result.outcome is Outcome.INCORRECT
+
+
+def stale_addresses(run: Run) -> dict[str, str]:
+    """Return the latest addresses at which the expected release does not respond, and what does."""
+    history = run.history
+    results = history.addresses
+    stale = {}
+    for address in run.addresses:
+        last = results.get(address, [])[-_LAST_AT_ADDRESS:]
+        if any(history.is_expected(one) for one in last):
+            continue
+        releases = [name for one in last if (name := history.release_of(one))]
+        what = (
+            f"{named(releases[-1])} responds" if releases else _detail(last[-1] if last else None)
+        )
+        stale[address] = what
+    return stale
+
+
+def _bad_requests(run: Run) -> Iterator[Problem]:
+    # Equal causes are one line.
+    accepted: dict[str, list[str]] = {}
+    for one in run.bad_requests:
+        if one.outcome is BadRequestOutcome.ACCEPTED:
+            accepted.setdefault(f"{one.got} instead of {one.expected}", []).append(one.name)
+    for got, names in accepted.items():
+        yield Problem(
+            ExitCode.WRONG,
+            f"{subject(run)} does not reject bad requests as documented: {got} for "
+            f"{', '.join(names)}.",
+            "Roll back: this release does not validate its requests.",
+        )
+    others = [one for one in run.bad_requests if one.outcome is BadRequestOutcome.OTHER_RELEASE]
+    if others:
+        releases = listed(dict.fromkeys(named(one.release or HIDDEN_OTHER) for one in others))
+        yield Problem(
+            ExitCode.UNPROVEN,
+            f"{subject(run)} responded to the pings, but {releases} to "
+            f"{counted(len(others), 'bad request')}.",
+            "Don't go on. Check which instances are left behind.",
+        )
+    lost = [one for one in run.bad_requests if one.outcome is BadRequestOutcome.NOT_DELIVERED]
+    if lost and len(lost) == len(run.bad_requests):
+        yield Problem(
+            ExitCode.UNPROVEN,
+            f"No bad request reached the service: {listed(dict.fromkeys(o.got for o in lost))}.",
+            "Let them through the firewall or proxy, or leave them out: --no-bad-requests.",
+        )
+
+
+def _log(run: Run) -> Iterator[Problem]:
+    log = run.log
+    if log is None or log.found:
+        return
+    sentence = f"The log line of the last ping did not arrive within {run.logs_within:g} s"
+    why = "only a line of something else has the id" if log.other_line else log.reason
+    url = shlex.quote(run.url.rstrip("/") + contract.LOGGING_SMOKE_TEST_PATH)
+    yield Problem(
+        ExitCode.LOG_MISSING,
+        f"{sentence}{f': {why}' if why else ''}.",
+        f"Look at the log pipeline: drains, agents, filters. `curl {url}` tells whether the "
+        "service itself writes: a 503 means that it does not. If the pipeline is slow, wait "
+        "longer: --logs-within.",
+    )
+
+
+def _budget(run: Run) -> Iterator[Problem]:
+    if run.kind == "smoke-test":
+        return
+    history, budget = run.history, run.budget
+    drain = (
+        "Before the next rollout, check how instances leave the rotation: drain first, wait, and "
+        "stop them only then."
+    )
+
+    def over(what: str, what_next: str) -> Problem:
+        sentence = f"{what[0].upper()}{what[1:]}."
+        if proved(run):
+            switched = "responds, no switch was seen" if no_switch(run) else "has taken over"
+            sentence = f"{run.expected} {switched}, but {what}."
+        return Problem(ExitCode.OVER_BUDGET, sentence, what_next)
+
+    failures = history.failures
+    if len(failures) > budget.max_failures:
+        classes = pairs(failed_by_class(failures))
+        failed = f"{len(failures)} of {counted(len(history.results), 'ping')} failed"
+        yield over(f"{failed} ({classes}), more than --max-failures {budget.max_failures}", drain)
+    gaps = [gap for gap in (history.longest_gap, history.open_gap) if gap]
+    gap = max(gaps, key=lambda one: one.seconds, default=None)
+    if budget.max_gap is not None and gap and gap.seconds > budget.max_gap:
+        began = f"{gap.began_at - run.started_at:.1f} s after the start"
+        longer = f"longer than --max-gap {budget.max_gap:g}"
+        yield over(f"no ping succeeded for {gap.seconds:.2f} s, {began}, {longer}", drain)
+    slowest = max((one.latency_s for one in history.results if one.failure is None), default=0.0)
+    if budget.max_latency is not None and slowest > budget.max_latency:
+        yield over(
+            f"a response took {slowest:.3g} s, longer than --max-latency {budget.max_latency:g}",
+            "Check whether new instances get traffic before they are warm.",
+        )
+    reason = no_switch(run)
+    if budget.require_switch and reason:
+        yield Problem(
+            ExitCode.OVER_BUDGET,
+            f"No switch was seen: {reason}.",
+            "Check whether the deploy changed anything; start the rollout before the deploy.",
+        )
+
+
+def _reached(run: Run) -> str:
+    return f"{run.streak.reached} of {run.streak.needed}"
+
+
+def _limit(run: Run) -> tuple[str, str]:
+    """Return how long there was, as a phrase, and the option that makes it longer."""
+    if run.kind == "smoke-test":
+        return f"within {run.limit_s:g} s", "--wait"
+    if run.after_command is not None and run.deploy and run.deploy.ended_at:
+        return f"within {run.after_command:g} s of the command's end", "--after-command"
+    return f"within {run.limit_s:g} s", "--deadline"
+
+
+def _detail(failed: PingResult | None) -> str:
+    return failed.detail if failed else "no ping has ended"
+
+
+def _remedy(failed: PingResult | None) -> str:
+    if failed is None or failed.failure is None:
+        return ""
+    return failed.remedy or _REMEDIES.get(failed.failure, "Check the URL, -H, DNS and the proxy.")
+
+
+def _silent_s(run: Run) -> float:
+    return run.history.results[-1].due_at - (run.current.since or 0.0)
+
+
+def _log_id(result: PingResult) -> str:
+    return result.log_id or result.request_id
+
+
+def _last(run: Run) -> int:
+    return max(20, run.streak.consecutive)

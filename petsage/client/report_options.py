@@ -1,0 +1,138 @@
+"""Where the report goes: --format, --output and --quiet."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from petsage.client.options import Command, usage_errors
+from petsage.client.reports import ENDINGS, FORMATS, format_of
+
+if TYPE_CHECKING:
+    from petsage.client.explain import Explanation
+    from petsage.client.run import Run
+    from petsage.client.signals import Interruptible
+
+
+def report_options(command: Command) -> Command:
+    """Add the options on the report; the command gets them as a ReportWriter."""
+
+    @functools.wraps(command)
+    def with_report(*args: Any, output: str | None, quiet: bool, **others: Any) -> Any:
+        # The option's own name would shadow a built-in function.
+        chosen = others.pop("format")
+        report = ReportWriter(None if output == "-" else output, chosen, quiet=quiet)
+        return command(*args, report=report, **others)
+
+    options = [
+        click.option(
+            "--format",
+            type=click.Choice(FORMATS),
+            help="The report's format.  [default: by the ending of --output, else text]",
+        ),
+        click.option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Write the report to this file, whose ending (.json .xml .md .html) says the "
+            "format; stdout then shows it as text.",
+        ),
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            help="Nothing on stdout; one line on stderr when it fails.",
+        ),
+    ]
+    decorated: Command = with_report
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated
+
+
+class ReportWriter:
+    """Writes one report. A file that can't be written is a usage error, before the first ping."""
+
+    def __init__(self, path: str | None, chosen: str | None, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self._path = path
+        self._is_fifo = False
+        with usage_errors("--output", path or ""):
+            self._format, known = (chosen, True) if chosen else format_of(path or "")
+            if path is None:
+                return
+            self._is_fifo = Path(path).is_fifo()
+            if not self._is_fifo:
+                with Path(path).open("ab"):
+                    pass
+        if not known and not quiet:
+            endings = " ".join(ending for ending, name in ENDINGS.items() if name != "text")
+            write(
+                sys.stderr,
+                f"petsage: the report in {path} will be text; these endings mean another format: "
+                f"{endings}\n",
+            )
+
+    def write(self, run: Run, explanation: Explanation, interruptible: Interruptible) -> None:
+        """Write the report. Failures are reported on stderr; the exit code stays the verdict's.
+
+        Interrupted is raised where a signal comes while a FIFO has no reader.
+        """
+        from petsage.client.reports import render
+
+        def to_file() -> None:
+            if self._path is None:
+                return
+            text = render(run, explanation, self._format)
+            try:
+                Path(self._path).write_text(text, encoding="utf-8", errors="replace")
+            except OSError as error:
+                write(sys.stderr, f"petsage: {self._path}: {error.strerror}\n")
+
+        if not self._is_fifo:
+            to_file()
+        if self.quiet:
+            if explanation.exit_code:
+                word = explanation.exit_code.word
+                write(
+                    sys.stderr, f"petsage: {word}: {explanation.headline} {explanation.what_next}\n"
+                )
+        elif self._path is None and self._format != "text":
+            write(sys.stdout, render(run, explanation, self._format))
+        else:
+            colour = wants_colour(sys.stdout, os.environ)
+            write(sys.stdout, render(run, explanation, "text", colour=colour))
+        if self._is_fifo:
+            # After an interrupted run its report is still to be written.
+            write_fifo: Callable[[], None] = (
+                to_file if run.interrupted_by else interruptible(to_file)
+            )
+            write_fifo()
+
+
+def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
+    """Return whether the stream is a terminal on which colours are wanted (no-color.org)."""
+    if stream is None or environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def write(stream: TextIO | None, text: str) -> None:
+    """Write to a standard stream, whatever its encoding, also where its reader has gone."""
+    if stream is None:
+        return
+    try:
+        stream.buffer.write(text.encode(stream.encoding or "utf-8", "replace"))
+        stream.flush()
+    except BrokenPipeError:
+        # The reader has seen enough; Python would complain again when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError) as error:
+        if stream is not sys.stderr:
+            write(sys.stderr, f"petsage: the report could not be written: {error}\n")

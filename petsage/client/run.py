@@ -1,0 +1,104 @@
+"""One run of a command as plain data: what was asked, and what was seen. It decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from petsage.client.history import CurrentState, History
+    from petsage.client.result import BadRequestResult
+    from petsage.client.verdict import Streak
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a rollout may cost: failed pings, and seconds of a gap or of a response's latency."""
+
+    max_failures: int = 0
+    max_gap: float | None = None
+    max_latency: float | None = None
+    require_switch: bool = False
+
+
+@dataclass(slots=True)
+class DeployResult:
+    """The command that deploys: times in Unix time, the exit code as a shell has it.
+
+    `error` says why it could not be started; `stopped` that petsage stopped it.
+    """
+
+    argv: tuple[str, ...]
+    started_at: float | None = None
+    ended_at: float | None = None
+    exit_code: int | None = None
+    stopped: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogResult:
+    """What came of the log line: seconds after the response, and whether it is one JSON object.
+
+    `reason` says why it did not arrive, where that is known; `other_line` that only a line that
+    is not the app's own (a proxy's access log) had the id.
+    """
+
+    found: bool
+    late_s: float | None = None
+    complete: bool | None = None
+    reason: str = ""
+    other_line: bool = False
+
+
+@dataclass(slots=True)
+class Run:
+    """One run. `started_at` is Unix time, all durations are seconds.
+
+    `limit_s` is `--wait` or `--deadline`; `addresses` is the latest list of the name's addresses
+    (empty where a proxy chooses them); `warnings` are the network's own, such as an address
+    family without a route.
+    """
+
+    kind: Literal["smoke-test", "rollout"]
+    url: str
+    expected: str | None
+    started_at: float
+    history: History
+    streak: Streak
+    limit_s: float
+    proxy: str | None = None
+    instances_asked: int | None = None
+    addresses: tuple[str, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+    bad_requests: list[BadRequestResult] = field(default_factory=list)
+    log: LogResult | None = None
+    logs_within: float = 30.0
+    interrupted_by: str | None = None
+    elapsed_s: float = 0.0
+    in_flight: int = 0
+    # Of a rollout.
+    rate: float | None = None
+    after_command: float | None = None
+    budget: Budget = field(default_factory=Budget)
+    deploy: DeployResult | None = None
+    most_late_s: float = 0.0
+
+    @property
+    def current(self) -> CurrentState:
+        """Who responds at the end, or now."""
+        return self.history.current(
+            addresses=len(self.addresses),
+            last=self.streak.consecutive,
+            silence_s=3.0 if self.kind == "rollout" else 0.0,
+        )
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the expected release (None: the service) responds incorrectly at the end.
+
+        Two of the last pings must have found that; in a smoke test also the last one alone.
+        """
+        current = self.current
+        alone = self.kind == "smoke-test" and current.ends_incorrect
+        return len(current.incorrect) >= 2 or alone

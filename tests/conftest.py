@@ -1,11 +1,21 @@
-"""Rules for all tests."""
+"""Rules for all tests, and the running services that several of them share."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
+
+from tests.running import Service, environment, running_service
+
+COMMIT = "12e4567890abcdef12e4567890abcdef12e45678"
+
+
+def pytest_configure() -> None:
+    """Drop what the shell says to PetSage or of proxies: no test may depend on it."""
+    for name in os.environ.keys() - environment().keys() - {"PETSAGE_REQUIRE_ALL"}:
+        del os.environ[name]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -15,3 +25,34 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     if report.skipped and os.environ.get("PETSAGE_REQUIRE_ALL") == "1":
         report.outcome = "failed"
     return report
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    """Return the service as the Procfile runs it, with two workers, as on Heroku."""
+    with running_service(
+        WEB_CONCURRENCY="2",
+        PETSAGE_RELEASE="v43",
+        PETSAGE_COMMIT=COMMIT,
+        PETSAGE_INSTANCE="web.1",
+        GUNICORN_CMD_ARGS="--access-logfile -",
+    ) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def hidden() -> Iterator[Service]:
+    """Return a service behind a proxy that discloses no release, logs no probes and takes little.
+
+    The platform's variables name its release and its instance.
+    """
+    with running_service(
+        HEROKU_RELEASE_VERSION="v43",
+        HEROKU_BUILD_COMMIT=COMMIT,
+        DYNO="web.1",
+        PETSAGE_DISCLOSE_RELEASE="false",
+        PETSAGE_LOG_PROBES="false",
+        PETSAGE_MAX_BODY_BYTES="1000",
+        PETSAGE_TRUSTED_PROXIES="1",
+    ) as service:
+        yield service

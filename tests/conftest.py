@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.running import Service, environment, running_service
+from tests.running import PATIENCE_SECONDS, Service, environment, running_service
+from tests.tools import require
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 COMMIT = "12e4567890abcdef12e4567890abcdef12e45678"
 
@@ -56,3 +61,31 @@ def hidden() -> Iterator[Service]:
         PETSAGE_TRUSTED_PROXIES="1",
     ) as service:
         yield service
+
+
+CHROMIUM_OPTIONS = [
+    # The sandbox wants privileges that a container lacks; the rest keeps it from calling home.
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Return a real Chromium."""
+    # Only here: it takes a while to import.
+    from playwright.sync_api import expect, sync_playwright
+
+    chromium = require("chromium")
+    expect.set_options(timeout=PATIENCE_SECONDS * 1_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=CHROMIUM_OPTIONS, timeout=PATIENCE_SECONDS * 1_000
+        )
+        yield browser
+        browser.close()

@@ -104,7 +104,7 @@ class Service:
             found[:] = [line for line in self.log_records() if line["request_id"] == request_id]
             return "petsage.request" in {line["logger"] for line in found}
 
-        assert eventually(logged), f"no request line of {request_id}:\n{self.log_text()}"
+        assert eventually(logged), f"no request line of {request_id}:\n{self.log_text()[-2_000:]}"
         return found
 
     def connect(self, timeout: float = PATIENCE_SECONDS) -> socket.socket:
@@ -185,6 +185,20 @@ def running_service(
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def petsage(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end. It must never write a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "petsage", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=5 * PATIENCE_SECONDS,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
 
 
 def gone(pid: int) -> bool:

@@ -150,6 +150,11 @@ def test_the_reading_page_has_no_scripts_and_shows_every_route_and_problem(
         assert code in page.text
 
 
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_the_same_with_a_slash_at_its_end(service: Service, path: str) -> None:
+    assert get(service, path).body == get(service, f"{path}/").body
+
+
 def test_assets_of_the_pages_are_cached_for_a_year(service: Service) -> None:
     page = get(service, "/docs").text
     assets = set(re.findall(r'(?:src|href)="(/[^"]+\.(?:js|css|png))"', page))

@@ -6,6 +6,7 @@ far longer than anything takes, also on a machine ten times slower.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -34,6 +35,21 @@ def web_line() -> str:
         if kind == "web":
             return command.strip()
     raise AssertionError("the Procfile names no web process")
+
+
+@functools.cache
+def gunicorn_settings() -> dict[str, str]:
+    """Return gunicorn's settings, as it shows them itself for the line of the Procfile."""
+    shown = subprocess.run(
+        ["sh", "-c", web_line().replace("gunicorn", "gunicorn --print-config", 1)],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = (line.partition("=") for line in shown.stdout.splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}
 
 
 def free_port() -> int:

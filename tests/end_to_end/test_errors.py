@@ -35,6 +35,17 @@ REJECTED: dict[str, tuple[bytes, bool, str]] = {
     ),
     "two lengths": (POST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n", False, "bad-request"),
     "a length that is no number": (POST + b"Content-Length: x\r\n\r\n", False, "bad-request"),
+    "a length of 65 bits": (
+        POST + b"Content-Length: 18446744073709551628\r\n\r\n" + b'{"ping":"a"}',
+        False,
+        "bad-request",
+    ),
+    "lines that end in LF alone": (b"GET / HTTP/1.1\nHost: a\n\n", False, "bad-request"),
+    "a folded header": (
+        b"GET / HTTP/1.1\r\n" + HOST + b"X: a\r\n b\r\n\r\n",
+        False,
+        "bad-request",
+    ),
     "a body cut short": (POST + b"Content-Length: 10\r\n\r\n{", True, "incomplete-body"),
     "a broken chunk": (
         POST + b"Transfer-Encoding: chunked\r\n\r\nx\r\n",
@@ -299,6 +310,17 @@ def test_a_trusted_proxy_tells_the_address_and_the_prefix(hidden: Service) -> No
     assert "/team/petsage/openapi.json" in get(hidden, "/docs", told).text
     (line,) = hidden.records_of("forwarded")
     assert line["remote_addr"] == "203.0.113.7"
+
+
+def test_a_prefix_that_a_trusted_proxy_passes_on_breaks_out_of_no_page(hidden: Service) -> None:
+    for prefix in ('/"><script>alert(1)</script>', "/'onload=alert(1)", "//evil.example", "/a\\b"):
+        for path in ("/", "/docs", "/redoc", "/openapi.json"):
+            headers = {"X-Forwarded-Prefix": prefix, "Accept": "text/html"}
+            page = get(hidden, path, headers)
+            assert page.status == 200
+            assert "<script>alert" not in page.text
+            assert "'onload" not in page.text
+            assert '"//evil' not in page.text
 
 
 @pytest.fixture(scope="module")

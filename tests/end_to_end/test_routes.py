@@ -165,6 +165,13 @@ def test_assets_of_the_pages_are_cached_for_a_year(service: Service) -> None:
         assert "max-age=31536000" in response.headers["Cache-Control"]
 
 
+def test_nothing_but_the_assets_is_served(service: Service) -> None:
+    page = get(service, "/docs").text
+    folder = next(iter(re.findall(r'(?:src|href)="(/[^"]+/)[^"/]+\.js"', page)))
+    for rest in ("", "index.html", "../app.py", "..%2fapp.py", "%2e%2e/%2e%2e/app.py", ".", "x.js"):
+        assert get(service, folder + rest).status == 404, rest
+
+
 def test_every_string_comes_back(service: Service) -> None:
     with connected(service) as connection:
         for name, (text, pong) in ECHOED.items():

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 import socket
 import subprocess
 
 import pytest
 
 from tests.documents import table
-from tests.running import PATIENCE_SECONDS, ROOT, Service, environment, running_service, web_line
+from tests.running import (
+    PATIENCE_SECONDS,
+    ROOT,
+    Service,
+    environment,
+    gunicorn_settings,
+    running_service,
+    web_line,
+)
 from tests.wire import get
 
 pytestmark = pytest.mark.contract
@@ -56,8 +63,7 @@ def test_all_errors_of_the_settings_come_once_and_together_and_end_the_service()
 
 
 def test_without_a_port_it_listens_on_8000_of_this_machine_only() -> None:
-    shown = run_to_its_end(web_line().replace("gunicorn", "gunicorn --print-config", 1))
-    assert re.search(r"^bind\s+= \['127\.0\.0\.1:8000'\]$", shown.stdout, re.MULTILINE), shown
+    assert gunicorn_settings()["bind"] == "['127.0.0.1:8000']"
 
 
 def test_with_a_port_it_listens_on_every_interface(service: Service) -> None:

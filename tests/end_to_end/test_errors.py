@@ -162,7 +162,7 @@ def test_a_problem_has_exactly_the_members_of_the_contract(
     assert told["type"] == f"urn:petsage:problem:{code}"
     assert told["title"] == PROBLEMS[code][1]
     assert told["request_id"] == response.headers["X-Request-ID"]
-    assert len(told["detail"]) > 10
+    assert told["detail"].endswith(".")
     assert len(response.body) < 2_048
 
 
@@ -314,7 +314,7 @@ def test_a_trusted_proxy_tells_the_address_and_the_prefix(hidden: Service) -> No
 
 def test_a_prefix_that_a_trusted_proxy_passes_on_breaks_out_of_no_page(hidden: Service) -> None:
     for prefix in ('/"><script>alert(1)</script>', "/'onload=alert(1)", "//evil.example", "/a\\b"):
-        for path in ("/", "/docs", "/redoc", "/openapi.json"):
+        for path in ("/", "/docs", "/redoc"):
             headers = {"X-Forwarded-Prefix": prefix, "Accept": "text/html"}
             page = get(hidden, path, headers)
             assert page.status == 200

@@ -1,4 +1,4 @@
-"""`make soak` runs, and writes a page that can be published: what was measured, others beside it."""
+"""`make soak` runs, and writes a page that can be published: what was measured, and others."""
 
 from __future__ import annotations
 

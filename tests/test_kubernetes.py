@@ -45,7 +45,9 @@ def test_its_variables_are_settings_of_the_service() -> None:
 
 def test_the_pre_stop_sleep_and_the_graceful_stop_fit_into_the_grace_period() -> None:
     sleep = WEB["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert sleep + int(gunicorn_settings()["graceful_timeout"]) < POD["terminationGracePeriodSeconds"]
+    assert (
+        sleep + int(gunicorn_settings()["graceful_timeout"]) < POD["terminationGracePeriodSeconds"]
+    )
 
 
 def test_the_probes_ask_what_they_should() -> None:

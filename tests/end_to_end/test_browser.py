@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -94,16 +95,15 @@ def test_a_page_opens_without_a_complaint_or_a_sideways_scroll(
 
 
 def assert_follows_the_color_scheme(page: Page) -> None:
-    for scheme in ("dark", "light"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    schemes: tuple[Literal["dark", "light"], ...] = ("dark", "light")
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         brightness = sum(int(part) for part in background[4:-1].split(",")) / 3
         assert (brightness > 128) == (scheme == "light")
 
 
-def test_from_the_welcome_one_comes_to_the_reading_page(
-    browser: Browser, service: Service
-) -> None:
+def test_from_the_welcome_one_comes_to_the_reading_page(browser: Browser, service: Service) -> None:
     with opened(browser, service, "/") as page:
         page.locator("a[href$='/redoc']").first.click()
         expect(page).to_have_url(f"{service.url}/redoc")
@@ -140,7 +140,9 @@ def test_swagger_ui_shows_every_operation_with_examples_of_its_own(swagger: Page
     closed = ".opblock:not(.is-open) .opblock-summary-control"
     swagger.evaluate(f"document.querySelectorAll('{closed}').forEach((it) => it.click())")
     expect(swagger.locator(".opblock")).to_have_count(10)
-    expect(swagger.locator(".opblock .responses-table:not(.live-responses-table)")).to_have_count(10)
+    expect(swagger.locator(".opblock .responses-table:not(.live-responses-table)")).to_have_count(
+        10
+    )
     assert fit(swagger, NARROW)
     assert "additionalProp" not in swagger.content()
 
@@ -165,7 +167,9 @@ ABOVE_ITS_BUTTONS = """(selector) => {
 
 def test_on_a_phone_no_button_covers_the_response(swagger: Page) -> None:
     assert fit(swagger, NARROW)
-    assert swagger.evaluate(ABOVE_ITS_BUTTONS, ".live-responses-table .highlight-code") == [True] * 2
+    assert (
+        swagger.evaluate(ABOVE_ITS_BUTTONS, ".live-responses-table .highlight-code") == [True] * 2
+    )
     assert swagger.evaluate(ABOVE_ITS_BUTTONS, ".curl-command") == [True]
 
 

@@ -98,7 +98,7 @@ def test_long_lines_and_many_headers_are_taken_up_to_the_limits(service: Service
 
 
 def test_chunks_are_read_and_the_connection_serves_on(service: Service) -> None:
-    sent = POST + b"Transfer-Encoding: chunked\r\n\r\n4\r\n{\"pi\r\n8;a=b\r\nng\":\"a\"}\r\n0\r\n\r\n"
+    sent = POST + b'Transfer-Encoding: chunked\r\n\r\n4\r\n{"pi\r\n8;a=b\r\nng":"a"}\r\n0\r\n\r\n'
     with service.connect() as raw:
         for _ in range(2):
             raw.sendall(sent)

@@ -1,6 +1,6 @@
 """A real rolling deploy behind HAProxy: no ping is lost, and in the wrong order it is caught.
 
-(DESIGN, 3.3 and 3.7.) Starting the instances is what takes long here: two deploys go over one fleet.
+(DESIGN, 3.3 and 3.7.) What takes long is to start instances: two deploys go over one fleet.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser
@@ -129,8 +129,9 @@ def test_its_timeline_fits_every_screen_in_light_and_dark_and_asks_nobody(
         assert inside
         assert all(inside)
     shades = {}
-    for scheme in ("dark", "light"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    schemes: tuple[Literal["dark", "light"], ...] = ("dark", "light")
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)
         shades[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert shades["dark"] != shades["light"]
     assert asked == [url]

@@ -10,11 +10,10 @@ help: ## list the targets
 run: $(VENV)/run ## start the service exactly as the Procfile does (PORT, 8000 by default)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec sh -c "exec $$(sed -n 's/^web: *//p' Procfile)"
 
-# Those that measure time first, one at a time; most of the others wait, so there is room for four.
-# Both parts run, whatever becomes of the first, and the longer one has the last line.
-test: $(VENV)/dev ## run the tests
-	@$(BIN)/python -m pytest -m alone; alone=$$?; \
-	  $(BIN)/python -m pytest -m "not alone" --numprocesses 4 --dist worksteal && exit $$alone
+# Most tests wait for other processes: there is room for more than one a core. The tests of a file
+# stay together, as they share running services; in the order of their names, the long ones are not last.
+test: $(VENV)/dev ## run the tests (ARGS="-k browser" for some of them)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/dev ## format, lint, types, known holes of dependencies
 	$(BIN)/ruff format --check .

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -39,11 +40,17 @@ def until(what: str, holds: Callable[[], bool]) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback that nothing listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    """Return ports of the loopback that nothing listens on.
+
+    They are below those that the kernel gives to connections: an instance that is replaced finds
+    its port free again.
+    """
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            ports += {port} - set(ports)
     return ports
 
 

@@ -49,3 +49,24 @@ def anchors(text: str) -> set[str]:
 
 def links(text: str) -> list[str]:
     return re.findall(r"\]\(([^)\s]+)\)", without_blocks(text))
+
+
+def reports() -> list[str]:
+    """Return the reports of runs that passed, as the README shows them."""
+    return [block for block in blocks("") if block.startswith("PASSED")]
+
+
+def first_words(report: str) -> set[str]:
+    """Return the words that the lines of a report begin with: what each line is about."""
+    return set(re.findall(r"^  (\w+) ", report, re.MULTILINE))
+
+
+def promised(command: str) -> dict[str, str]:
+    """Return what docs/reports.md says of each member of a command's JSON report."""
+    (heading,) = [
+        one
+        for one in re.findall(r"^## (.*)$", DOCUMENTS["docs/reports.md"], re.MULTILINE)
+        if "JSON" in one and command in one
+    ]
+    rows = table(heading, DOCUMENTS["docs/reports.md"])
+    return {name: told for names, told in rows for name in names.split("`")[1::2]}

@@ -1,10 +1,14 @@
-"""The service as users run it: the line of the Procfile, on a free port, in its own processes."""
+"""The service as users run it: the line of the Procfile, on a free port, in its own processes.
+
+Whatever is waited for is waited for until it holds. The limits only end what would hang: they are
+far longer than anything takes, also on a machine ten times slower.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -12,14 +16,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-BOOT_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
+PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+_reserved: list[socket.socket] = []
 
 
 def web_line() -> str:
@@ -31,22 +37,38 @@ def web_line() -> str:
     raise AssertionError("the Procfile names no web process")
 
 
-def free_port() -> int:
-    """Return a port of the loopback that nothing listens on.
+@functools.cache
+def gunicorn_settings() -> dict[str, str]:
+    """Return gunicorn's settings, as it shows them itself for the line of the Procfile."""
+    shown = subprocess.run(
+        ["sh", "-c", web_line().replace("gunicorn", "gunicorn --print-config", 1)],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = (line.partition("=") for line in shown.stdout.splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}
 
-    It is below those that the kernel gives out: of these, one may go to a test that runs beside
-    this one before it is used.
+
+def free_port() -> int:
+    """Return a port of the loopback that nothing listens on, and that nobody else is given.
+
+    A socket that is bound to it, and never listens, stays open until this process ends. The
+    kernel gives its port to no other socket, and refuses connections to it; a server that sets
+    SO_REUSEADDR, as all of them do, may bind to it again and again.
     """
-    while True:
-        # hypothesis seeds what `random` has in common.
-        port = random.SystemRandom().randrange(10_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    _reserved.append(reserved)
+    port: int = reserved.getsockname()[1]
+    return port
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Return this process's environment without its PetSage settings, and with `variables`.
+    """Return this process's environment with `variables`, without PetSage settings and proxies.
 
     The interpreter that runs the tests comes first on the PATH: its gunicorn is the one to run.
     """
@@ -55,13 +77,24 @@ def environment(**variables: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("PETSAGE_", "HEROKU_", "RENDER_", "KAMAL_", "GUNICORN_"))
         and name not in {"PORT", "WEB_CONCURRENCY", "DYNO", "SOURCE_VERSION"}
+        and name.lower() not in PROXIES
     }
     kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
     return kept | variables
 
 
+def eventually(holds: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> bool:
+    """Wait until `holds` returns something true; return whether it did in time."""
+    ends = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 class Service:
-    """A running service: where it answers, its process, and what it has logged."""
+    """A running service: its URL, its process, and what it has logged."""
 
     def __init__(self, host: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         self.port = port
@@ -75,9 +108,22 @@ class Service:
 
     def log_records(self) -> list[dict[str, Any]]:
         """Return the log, record by record; a line that is no JSON object fails the test."""
-        return [json.loads(line) for line in self.log_text().splitlines()]
+        # The last line may be on its way.
+        lines = self.log_text().split("\n")[:-1]
+        return [json.loads(line) for line in lines]
 
-    def connect(self, timeout: float = 15.0) -> socket.socket:
+    def records_of(self, request_id: str) -> list[dict[str, Any]]:
+        """Return the records of a request, once its request line is among them."""
+        found: list[dict[str, Any]] = []
+
+        def logged() -> bool:
+            found[:] = [line for line in self.log_records() if line["request_id"] == request_id]
+            return "petsage.request" in {line["logger"] for line in found}
+
+        assert eventually(logged), f"no request line of {request_id}:\n{self.log_text()[-2_000:]}"
+        return found
+
+    def connect(self, timeout: float = PATIENCE_SECONDS) -> socket.socket:
         """Open a raw connection to the service."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
 
@@ -86,20 +132,42 @@ class Service:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in children.read_text().split()]
 
-    def stop(self, seconds: float = 30.0) -> int:
+    def stop(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Ask the service to stop, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
 
 
-def _answers(url: str) -> bool:
+def responding_worker(url: str) -> str | None:
+    """Return which worker responds at a URL: "" where it has no name, None where none does."""
     try:
-        with urllib.request.urlopen(url, timeout=1.0):
-            return True
-    except urllib.error.HTTPError:
-        return True
+        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as response:
+            return str(response.headers["PetSage-Worker"] or "")
+    except urllib.error.HTTPError as error:
+        with error:
+            return str(error.headers["PetSage-Worker"] or "")
     except OSError:
-        return False
+        return None
+
+
+def _await_workers(service: Service, count: int) -> None:
+    """Wait until so many workers have responded.
+
+    gunicorn loses a SIGTERM that reaches a worker between its fork and the moment when it has set
+    up its own signal handlers; one that has responded has done so.
+    """
+    seen: set[str] = set()
+
+    def all_respond() -> bool:
+        if service.process.poll() is not None:
+            raise AssertionError(f"the service ended:\n{service.log_text()}")
+        worker = responding_worker(f"{service.url}/system/live")
+        if worker is not None:
+            seen.add(worker)
+        # Another server's workers have no names.
+        return len(seen) >= count or worker == ""
+
+    assert eventually(all_respond), f"the service did not come up:\n{service.log_text()}"
 
 
 @contextmanager
@@ -108,7 +176,8 @@ def running_service(
 ) -> Iterator[Service]:
     """Run the Procfile's web line (or `command`) with these environment variables.
 
-    Whatever happens inside, no process of it is left when the block ends.
+    It begins once every worker responds. Whatever happens inside, no process of it is left when
+    the block ends.
     """
     port = int(variables.get("PORT") or free_port())
     with TemporaryDirectory() as folder:
@@ -126,16 +195,26 @@ def running_service(
         host = variables.get("PETSAGE_HOST", "127.0.0.1")
         service = Service(host, port, process, log)
         try:
-            deadline = time.monotonic() + BOOT_SECONDS
-            while not _answers(f"{service.url}/system/live"):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise AssertionError(f"the service did not come up:\n{service.log_text()}")
-                time.sleep(0.05)
+            _await_workers(service, int(variables.get("WEB_CONCURRENCY", "1")))
             yield service
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def petsage(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end. It must never write a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "petsage", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=5 * PATIENCE_SECONDS,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
 
 
 def gone(pid: int) -> bool:
@@ -147,8 +226,4 @@ def gone(pid: int) -> bool:
 
 
 def until_gone(pid: int) -> bool:
-    for _ in range(200):
-        if gone(pid):
-            return True
-        time.sleep(0.05)
-    return False
+    return eventually(lambda: gone(pid))

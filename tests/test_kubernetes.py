@@ -7,12 +7,12 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from petsage.service.release import INSTANCE_VARIABLES, RELEASE_VARIABLES
 
 from petsage import contract
-from petsage.server import gunicorn_conf
-from petsage.service import settings
-from tests.running import ROOT, web_line
+from tests.documents import table
+from tests.running import ROOT, gunicorn_settings, web_line
+
+pytestmark = pytest.mark.contract
 
 MANIFEST = {
     one["kind"]: one for one in yaml.safe_load_all(Path(ROOT, "deploy/kubernetes.yaml").read_text())
@@ -39,14 +39,15 @@ def test_it_runs_what_the_procfile_runs() -> None:
 
 
 def test_its_variables_are_settings_of_the_service() -> None:
-    read = {variable for variable, _ in settings._VARIABLES.values()}
-    read |= {RELEASE_VARIABLES[0], INSTANCE_VARIABLES[0], "WEB_CONCURRENCY"}
-    assert {one["name"] for one in WEB["env"]} <= read
+    settings = {row[0].strip("`") for row in table("Settings")}
+    assert {one["name"] for one in WEB["env"]} <= settings
 
 
 def test_the_pre_stop_sleep_and_the_graceful_stop_fit_into_the_grace_period() -> None:
     sleep = WEB["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert sleep + gunicorn_conf.graceful_timeout < POD["terminationGracePeriodSeconds"]
+    assert (
+        sleep + int(gunicorn_settings()["graceful_timeout"]) < POD["terminationGracePeriodSeconds"]
+    )
 
 
 def test_the_probes_ask_what_they_should() -> None:
@@ -65,7 +66,7 @@ def test_it_runs_without_privileges_and_within_limits() -> None:
     assert WEB["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert WEB["resources"]["limits"]["memory"]
     # On a read-only root, only this can be written to.
-    assert gunicorn_conf.worker_tmp_dir == "/dev/shm"
+    assert gunicorn_settings()["worker_tmp_dir"] == "/dev/shm"
 
 
 def test_the_service_leads_to_the_pods() -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-
 from petsage.client.fact import Failure
 from petsage.client.logs import LogFinding
 from petsage.client.outcome import Outcome
 from petsage.client.present import Present
 from petsage.client.refusals import REFUSALS, Refused
-from petsage.client.reports import FORMATS, as_text, format_of, rendered
 from petsage.client.tally import MOST_NAMES, Tally
+
+from petsage.client.reports import FORMATS, as_text, format_of, rendered
 from petsage.client.verdict import ExitCode, Row
 from tests.client.facts import NEW, OLD, fact, lost
 

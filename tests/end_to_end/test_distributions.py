@@ -1,23 +1,27 @@
-"""The wheel and the sdist, built without a warning, each serve and judge where nothing else is."""
+"""The wheel, built from the sdist, serves and judges where only what is pinned is (DESIGN, 2.8)."""
 
+import re
 import subprocess
 import sys
-import urllib.request
 import venv
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 
 from petsage import __version__
-from tests.running import ROOT, environment, running_service
+from tests.running import ROOT, environment, running_service, web_line
+from tests.wire import get
+
+pytestmark = pytest.mark.contract
 
 
 @pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the built distributions."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the wheel, built from the sdist without a warning."""
     folder = tmp_path_factory.mktemp("dist")
     built = subprocess.run(
-        [sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT)],
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)],
         # Where this is set, setuptools warns that it compiles nothing.
         env=environment(PYTHONDONTWRITEBYTECODE=""),
         capture_output=True,
@@ -26,30 +30,46 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = built.stdout + built.stderr
     assert built.returncode == 0, output
     assert "warn" not in output.lower(), output
-    return folder
+    assert Path(folder, f"petsage-{__version__}.tar.gz").exists()
+    (wheel,) = folder.glob(f"petsage-{__version__}-*.whl")
+    return wheel
 
 
-@pytest.mark.parametrize("name", ["petsage-*.whl", "petsage-*.tar.gz"], ids=["wheel", "sdist"])
-def test_a_distribution_installed_alone_serves_the_pages_and_judges_the_pings(
-    name: str, dist: Path, tmp_path: Path
-) -> None:
-    (distribution,) = dist.glob(name)
-    assert f"-{__version__}" in distribution.name
-    venv.create(tmp_path / "venv", with_pip=True)
-    programs = tmp_path / "venv" / "bin"
-    pip = [str(programs / "python"), "-m", "pip", "--disable-pip-version-check", "-q"]
-    locked = str(Path(ROOT, "requirements.txt"))
-    subprocess.run([*pip, "install", "--require-hashes", "-r", locked], check=True)
-    subprocess.run([*pip, "install", "--no-deps", str(distribution)], check=True)
+def link_pinned_requirements(site: Path) -> None:
+    """Put what requirements.txt pins into a virtual environment, without asking an index again.
 
-    command = (
-        f"{programs}/gunicorn --config python:petsage.server.gunicorn_conf 'petsage:create_app()'"
+    Links to what is installed for the tests do: nothing else is found there.
+    """
+    pinned = re.findall(
+        r"^([\w.-]+)==[^ ;]+ \\$", Path(ROOT, "requirements.txt").read_text(), re.MULTILINE
     )
-    (tmp_path / "empty").mkdir()
-    with running_service(command, cwd=tmp_path / "empty") as service:
+    assert "flask" in pinned
+    for name in pinned:
+        installed = distribution(name)
+        for top in {file.parts[0] for file in installed.files or ()} - {"..", "__pycache__"}:
+            Path(site, top).symlink_to(str(installed.locate_file(top)))
+
+
+def test_the_wheel_installed_alone_serves_the_pages_and_judges_the_pings(
+    wheel: Path, tmp_path: Path
+) -> None:
+    venv.create(tmp_path / "venv", symlinks=True)
+    programs = tmp_path / "venv" / "bin"
+    (site,) = tmp_path.glob("venv/lib/python3*/site-packages")
+    link_pinned_requirements(site)
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "--python", str(programs / "python"), "-q"),
+            *("--disable-pip-version-check", "install", "--no-index", "--no-deps", str(wheel)),
+        ],
+        check=True,
+    )
+    (empty := tmp_path / "empty").mkdir()
+    command = web_line().replace("gunicorn", f"{programs}/python -m gunicorn", 1)
+    command = command.replace("wsgi:app", "'petsage:create_app()'")
+    with running_service(command, cwd=empty) as service:
         for path in ("/", "/docs", "/redoc", "/openapi.json", "/system/ready"):
-            with urllib.request.urlopen(service.url + path, timeout=10) as answer:
-                assert answer.status == 200
+            assert get(service, path).status == 200
         judged = subprocess.run(
             [programs / "petsage", "smoke-test", service.url], capture_output=True, text=True
         )

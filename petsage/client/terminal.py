@@ -123,14 +123,13 @@ def view(
     if run.kind == "rollout":
         lines += ["", _table(run, width, colours), ""]
         note = f"last failure: {failures[-1].failure}: {failures[-1].detail}" if failures else ""
-    footer = _line()
-    if command := command_phrase(run):
-        footer.append(f"{command}   ")
-    if width >= 60 and not streak.waiting:
+    command, phrase = command_phrase(run), streak_phrase(run)
+    footer = _line().append(f"{command}   " if command else "")
+    if not streak.waiting and footer.cell_len + _BAR + 1 + len(phrase) <= width:
         filled = min(_BAR, _BAR * streak.reached // streak.needed)
         footer.append("━" * filled, style="green").append("─" * (_BAR - filled), style="dim")
         footer.append(" ")
-    lines.append(footer.append(streak_phrase(run)))
+    lines.append(footer.append(phrase))
     if note:
         lines.append(_line().append(note, style="dim"))
     return Group(*lines)

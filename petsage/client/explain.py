@@ -316,6 +316,9 @@ def _too_short(run: Run, results: list[PingResult], seen: list[PingResult]) -> P
         )
     seconds = run.started_at + run.elapsed_s - begin
     each = sum(one.latency_s for one in results) / max(1, len(results))
+    if each * len(results) < seconds / 2:
+        sentence = f"Too late: {subject(run)} responded for {seconds:.1f} s, {_reached(run)}."
+        return Problem(ExitCode.UNPROVEN, sentence, f"Wait longer: {option}.")
     return Problem(
         ExitCode.UNPROVEN,
         f"Too slow: {_reached(run)} in {seconds:.0f} s, each takes {each:.1f} s.",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from petsage.client.explain import Explanation
-from petsage.client.history import ReleaseStats
+from petsage.client.history import ReleaseStats, failed_by_class
 from petsage.client.result import BadRequestOutcome
 from petsage.client.run import Run
 from petsage.client.wording import counted, named, no_switch, pairs, who_responds
@@ -76,7 +76,7 @@ def _figures(run: Run) -> Iterator[tuple[str, str]]:
         for address, results in history.addresses.items():
             responses = [name for one in results if (name := history.release_of(one)) is not None]
             counts = {named(name): responses.count(name) for name in responses}
-            seen = pairs(counts) or results[-1].detail
+            seen = pairs(counts | failed_by_class(results))
             yield "address", f"{address}: {counted(len(results), 'ping')}, {seen}"
     if run.kind == "rollout":
         yield from _rollout(run)
@@ -163,9 +163,9 @@ def sections(explanation: Explanation) -> dict[str, list[str]]:
     return {name: [*map(printable, found)] for name, found in sentences.items() if found}
 
 
-def bad_request_rows(run: Run) -> list[tuple[str, str, str, str]]:
+def bad_request_rows(run: Run) -> list[list[str]]:
     """Return a row of each bad request: name, what was expected, what came, what it means."""
     return [
-        (one.name, one.expected, printable(one.got), BAD_REQUEST_WORDS[one.outcome])
+        [*map(printable, (one.name, one.expected, one.got)), BAD_REQUEST_WORDS[one.outcome]]
         for one in run.bad_requests
     ]

@@ -43,12 +43,13 @@ def figures(run: Run) -> list[tuple[str, str]]:
 def evidence(run: Run) -> str:
     """Return what the streak excludes; empty where it excludes nothing."""
     share = run.streak.excluded_share
-    if share is None or not run.streak.complete(run.addresses):
+    if share is None or not run.proved:
         return ""
+    seen_by = "the proxy" if run.proxy else "this machine's resolver"
     return (
         f"At 95 % confidence, fewer than {share * 100:.0f} % of responses come from another "
-        f"release, as this machine's resolver sees it; the streak lasted {run.streak.lasted_s:.1f} "
-        "s. A sticky balancer, or a fleet that changes from second to second, can hide more."
+        f"release, as {seen_by} sees it; the streak lasted {run.streak.lasted_s:.1f} s. A sticky "
+        "balancer, or a fleet that changes from second to second, can hide more."
     )
 
 

@@ -67,10 +67,6 @@ def _lookup(resolve: Resolve, host: str, port: int, flags: int = 0) -> list[Addr
     return list(dict.fromkeys(Address(one[0], one[4]) for one in found))
 
 
-def _left_out(family: int, reason: str) -> str:
-    return f"The {_FAMILIES.get(family, 'other')} addresses are left out: {reason}."
-
-
 class _Lookup:
     """One lookup. getaddrinfo has no timeout, so a thread waits for it."""
 
@@ -159,18 +155,17 @@ class Addresses:
             return self._round.pop()
 
     def leave_out(self, address: Address, reason: str = "") -> bool:
-        """Leave out the address's family until the next lookup, with `reason` as a warning.
+        """Leave out an address until the next lookup, with `reason` as a warning.
 
-        Returns False where that would leave no address: then nothing changes.
+        Returns False where the name has no address of another family: then nothing changes.
         """
         with self._lock:
-            others = [one for one in self._latest if one.family != address.family]
-            if self._fixed or not others:
+            if self._fixed or all(one.family == address.family for one in self._latest):
                 return False
-            self._latest = others
-            self._round = [one for one in self._round if one in others]
+            self._latest = [one for one in self._latest if one != address]
+            self._round = [one for one in self._round if one != address]
             if reason:
-                self._warn(_left_out(address.family, reason))
+                self._warn(f"{address} is left out: {reason}.")
             return True
 
     def _may_look_up(self) -> bool:
@@ -202,7 +197,8 @@ class Addresses:
             self._keep(_unreachable(Failure.REFUSED, f"there is no route to {listed}"))
         else:
             for family in {one.family for one in chosen} - routed:
-                self._warn(_left_out(family, "there is no route to them from here"))
+                name = _FAMILIES.get(family, "other")
+                self._warn(f"The {name} addresses are left out: there is no route from here.")
             self._latest = [one for one in chosen if one.family in routed]
             self._round = [one for one in self._round if one in self._latest]
 

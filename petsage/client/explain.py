@@ -73,11 +73,6 @@ def explain(run: Run) -> Explanation:
     )
 
 
-def proved(run: Run) -> bool:
-    """Return whether the streak is complete, with every address that the name has at the end."""
-    return run.streak.complete(run.addresses)
-
-
 def _passed(run: Run) -> str:
     if run.kind == "smoke-test":
         return f"{subject(run)} responds correctly."
@@ -132,7 +127,7 @@ def _command(run: Run) -> Iterator[Problem]:
 
 def _proof(run: Run) -> Iterator[Problem]:
     """Yield why the streak is not complete: who responds at the end decides."""
-    if proved(run) or run.interrupted_by:
+    if run.proved or run.interrupted_by:
         return
     current, results = run.current, run.history.results
     if current.outcome is Outcome.DOWN:
@@ -316,6 +311,9 @@ def _too_short(run: Run, results: list[PingResult], seen: list[PingResult]) -> P
         )
     seconds = run.started_at + run.elapsed_s - begin
     each = sum(one.latency_s for one in results) / max(1, len(results))
+    if each * len(results) < seconds / 2:
+        sentence = f"Too late: {subject(run)} responded for {seconds:.1f} s, {_reached(run)}."
+        return Problem(ExitCode.UNPROVEN, sentence, f"Wait longer: {option}.")
     return Problem(
         ExitCode.UNPROVEN,
         f"Too slow: {_reached(run)} in {seconds:.0f} s, each takes {each:.1f} s.",
@@ -437,7 +435,7 @@ def _budget(run: Run) -> Iterator[Problem]:
 
     def over(what: str, what_next: str) -> Problem:
         sentence = f"{what[0].upper()}{what[1:]}."
-        if proved(run):
+        if run.proved:
             switched = "responds, no switch was seen" if no_switch(run) else "has taken over"
             sentence = f"{run.expected} {switched}, but {what}."
         return Problem(ExitCode.OVER_BUDGET, sentence, what_next)

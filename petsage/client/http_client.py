@@ -245,9 +245,9 @@ class HttpClient:
                 raise NoResponseError(Failure.REFUSED, detail, outcome) from None
 
     def _may_leave_out(self, error: OSError, address: Address) -> bool:
-        """Leave out a family of addresses that can't be used from here; return whether it is."""
+        """Leave out an address that can't be used from here; return whether it is."""
         if error.errno == errno.ENETUNREACH:
-            return self._addresses.leave_out(address, "there is no route to them")
+            return self._addresses.leave_out(address, "there is no route to it from here")
         # The addresses of localhost are one machine: a server there often listens on one of them.
         local = self.target.host == "localhost" and not self.proxy
         return local and error.errno == errno.ECONNREFUSED and self._addresses.leave_out(address)

@@ -186,9 +186,9 @@ def problem_code(response: Response) -> str | None:
 
 def has_mark(response: Response) -> bool:
     """Return whether the response is PetSage's: a header, a problem or a pong says so."""
-    if any(origin(response).values()) or problem_code(response) is not None:
+    if any(response.header(name) for name in _ORIGIN_HEADERS.values()):
         return True
-    return _member(response, "pong") is not None
+    return problem_code(response) is not None or _member(response, "pong") is not None
 
 
 def _member(response: Response, name: str) -> Any:

@@ -34,6 +34,8 @@ class Response:
 
 def printable(text: str, limit: int = 200) -> str:
     """Return what a peer sent as text that colours no terminal and starts no line."""
+    if len(text) <= limit and text.isprintable():
+        return text
     shown = "".join(char if char.isprintable() else "?" for char in text[: limit + 1])
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 

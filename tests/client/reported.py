@@ -106,6 +106,7 @@ def watched(
     lost: float = 0.3,
     detail: str = "the connection was reset",
     argv: tuple[str, ...] | None = None,
+    consecutive: int = 20,
 ) -> Run:
     """Return a rollout: old, then both, then new; halfway a share of `lost` fails."""
     draw = random.Random(3)
@@ -131,4 +132,5 @@ def watched(
     if argv:
         deploy = DeployResult(argv, STARTED_AT + span * 0.1, STARTED_AT + span * 0.75, 0)
     fields = {"rate": rate, "elapsed_s": span, "deploy": deploy}
-    return run_of_results(results, kind="rollout", expected=new, consecutive=20, **fields)
+    fields |= {"kind": "rollout", "expected": new}
+    return run_of_results(results, consecutive=consecutive, **fields)

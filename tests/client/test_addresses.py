@@ -199,9 +199,7 @@ def test_a_family_without_a_route_is_left_out_with_a_warning() -> None:
     addresses = Dns(FIRST, V6).addresses(routable=only_v4)
     assert hosts(addresses, 3) == [FIRST] * 3
     assert addresses.latest == (f"{FIRST}:443",)
-    assert addresses.warnings == [
-        "The IPv6 addresses are left out: there is no route to them from here."
-    ]
+    assert addresses.warnings == ["The IPv6 addresses are left out: there is no route from here."]
 
 
 def test_no_route_at_all_is_no_address() -> None:
@@ -210,20 +208,27 @@ def test_no_route_at_all_is_no_address() -> None:
     assert caught.value.judgement.failure is Failure.REFUSED
 
 
-def test_a_family_is_left_out_until_the_next_lookup_and_never_the_last_one() -> None:
-    dns = Dns(FIRST, V6)
+def test_an_address_is_left_out_until_the_next_lookup() -> None:
+    dns = Dns(FIRST, V6, "2001:db8::2")
     addresses = dns.addresses()
-    unreachable = address_from(V6, 443)
     addresses.next(5)
-    assert addresses.leave_out(unreachable, "nothing answers") is True
-    assert hosts(addresses, 3) == [FIRST] * 3
-    assert addresses.leave_out(address_from(FIRST, 443)) is False
-    assert addresses.latest == (f"{FIRST}:443",)
-    assert addresses.warnings == ["The IPv6 addresses are left out: nothing answers."]
+    assert addresses.leave_out(address_from(V6, 443), "nothing answers") is True
+    hosts(addresses, 2)
+    assert set(hosts(addresses, 4)) == {FIRST, "2001:db8::2"}
+    assert addresses.latest == (f"{FIRST}:443", "[2001:db8::2]:443")
+    assert addresses.warnings == [f"[{V6}]:443 is left out: nothing answers."]
     dns.now = 2.0
     addresses.next(5)
     settle()
-    assert set(hosts(addresses, 3)) == {FIRST, V6}
+    hosts(addresses, 2)
+    assert set(hosts(addresses, 3)) == {FIRST, V6, "2001:db8::2"}
+
+
+def test_the_only_family_is_never_left_out() -> None:
+    addresses = Dns(FIRST, SECOND).addresses()
+    addresses.next(5)
+    assert addresses.leave_out(address_from(FIRST, 443)) is False
+    assert addresses.latest == (f"{FIRST}:443", f"{SECOND}:443")
 
 
 @pytest.mark.parametrize("host", ["192.0.2.7", "127.1", "2001:db8::7"])

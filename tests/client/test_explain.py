@@ -166,6 +166,11 @@ CASES: dict[str, tuple[Run, int, list[str]]] = {
         5,
         ["5 of 20", "10 s", "2.0 s", "--wait"],
     ),
+    "too late": (
+        run_of(*[old] * 20, *[result] * 5, consecutive=20),
+        5,
+        ["4 of 20", "0.4 s", "--wait"],
+    ),
     "too flaky": (run_of(*[result, timeout] * 5, consecutive=20), 5, ["10 s", "5 of 10"]),
     "rate-limited": (
         run_of(*[result] * 6, *[given(rate_limited, retry_after_s=5.0)] * 9, consecutive=20),

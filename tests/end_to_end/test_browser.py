@@ -151,19 +151,6 @@ def test_from_the_welcome_one_comes_to_all_the_rest(browser: Browser, service: S
             expect(page.get_by_role("heading", name=heading).first).to_be_visible()
 
 
-def test_on_a_phone_the_answer_comes_into_view_each_time(
-    browser: Browser, service: Service
-) -> None:
-    with opened(browser, service, "/docs", width=NARROW) as page:
-        page.emulate_media(reduced_motion="reduce")
-        execute_ping(page)
-        for again in (True, True, False):
-            expect(page.locator(".live-responses-table h5").first).to_be_in_viewport()
-            expect(page.locator(".execute")).not_to_be_in_viewport()
-            if again:
-                page.locator(".execute").click()
-
-
 ABOVE_ITS_BUTTONS = """(selector) => {
     const block = document.querySelector(selector);
     const bottom = block.querySelector("pre code").getBoundingClientRect().bottom;

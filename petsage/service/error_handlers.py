@@ -9,16 +9,10 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed
 
 from petsage.contract import PROBLEM_MEDIA_TYPE, PROBLEMS, ProblemType
+from petsage.service import problems
 from petsage.service.fast_path import CompleteResponse
 from petsage.service.middleware import REQUEST_ID_KEY, request_id_of
-from petsage.service.problems import (
-    MAX_TEXT_BYTES,
-    OVER_THE_LIMIT,
-    PROBLEM_CODE_KEY,
-    Problem,
-    bounded,
-    cut,
-)
+from petsage.service.problems import Problem, bounded, cut
 
 _CODES = {
     problem.status: code for code, problem in PROBLEMS.items() if problem.status not in (400, 503)
@@ -36,7 +30,7 @@ def install(app: Flask) -> None:
 def respond_problem(problem: Problem) -> Response:
     """Respond with a problem."""
     environ = request.environ
-    environ[PROBLEM_CODE_KEY] = problem.code
+    environ[problems.PROBLEM_CODE_KEY] = problem.code
     # Where the blueprint stands on somebody else's app, there is no middleware.
     body = problem.body(environ.get(REQUEST_ID_KEY) or request_id_of(environ))
     response = CompleteResponse.of(body, PROBLEM_MEDIA_TYPE, problem.status)
@@ -74,7 +68,7 @@ def _detail_of_feature(error: HTTPException, given: Mapping[str, Any]) -> str | 
     said = given.get("message", error.description)
     if error is request.routing_exception or error.code == 500 or said == type(error).description:
         return None
-    return cut(said, MAX_TEXT_BYTES) if isinstance(said, str) else None
+    return cut(said, problems.MAX_TEXT_BYTES) if isinstance(said, str) else None
 
 
 def _own_detail(error: HTTPException, code: str) -> str | None:
@@ -82,5 +76,5 @@ def _own_detail(error: HTTPException, code: str) -> str | None:
         methods = sorted(set(error.valid_methods) - {"HEAD", "OPTIONS"})
         return f"Use {' or '.join(methods or error.valid_methods)}."
     if code == "body-too-large" and (limit := request.max_content_length) is not None:
-        return OVER_THE_LIMIT.format(limit=limit)
+        return problems.OVER_THE_LIMIT.format(limit=limit)
     return PROBLEMS[code].detail if code in _COMMON else None

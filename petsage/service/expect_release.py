@@ -1,19 +1,17 @@
 """`Expect-Release`: a request is served by the release that its sender expects, or not at all."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 from petsage.contract import release_matches
 from petsage.service.problems import OTHER_RELEASE, UNCLEAR_EXPECTATION, Problem
 from petsage.service.settings import Settings
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
 # Not every blank that Python knows: a no-break space is no blank of HTTP (RFC 9110, section 5.6.3).
 _BLANKS = " \t"
 
 
-def require_release(settings: Settings, environ: "WSGIEnvironment") -> None:
+def require_release(settings: Settings, environ: Mapping[str, Any]) -> None:
     """Raise a problem if the request expects another release than that of the settings.
 
     The problem names this release where that may be disclosed, and never the expected one.

@@ -35,9 +35,6 @@ log = logging.getLogger(__name__)
 # that share one pipe don't interleave.
 MAX_LINE_BYTES = 4096
 
-_Write = Callable[[bytes], int]
-_Close = Callable[[], None]
-
 
 def rfc3339(moment: float) -> str:
     """Return a moment, in seconds since the epoch, as `2026-11-21T08:42:53.009378Z`."""
@@ -204,7 +201,7 @@ class LogStream:
         self._close()
 
 
-def _never_blocking(descriptor: int) -> tuple[_Write, _Close]:
+def _never_blocking(descriptor: int) -> tuple[Callable[[bytes], int], Callable[[], None]]:
     try:
         kind = os.fstat(descriptor).st_mode
     except OSError:

@@ -19,11 +19,10 @@ from petsage import contract
 from petsage.service.json_logs import RequestContext, current_request
 from petsage.service.problems import PROBLEM_CODE_KEY, Problem
 from petsage.service.process import worker_id
+from petsage.service.settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-    from petsage.service.settings import Settings
 
 log = logging.getLogger("petsage.request")
 
@@ -44,9 +43,12 @@ _PROBES = {
     contract.SYSTEM_HEALTH_PATH,
 }
 
-# Whatever a feature says of the request's id and the worker, there is one of each.
+# Whatever a feature says of the request's id and the worker, there is one of each. Of the others
+# its own counts.
 _ONLY_OURS = frozenset({contract.REQUEST_ID_HEADER.lower(), contract.WORKER_HEADER.lower()})
-SECURITY_HEADERS = {
+_HEADERS = {
+    "Server": "PetSage",
+    "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -74,7 +76,7 @@ class Middleware:
 
     def __init__(self, settings: Settings) -> None:
         self._log_probes = settings.log_probes
-        headers = {"Server": "PetSage", "Cache-Control": "no-store", **SECURITY_HEADERS}
+        headers = dict(_HEADERS)
         if settings.disclose_release:
             headers |= {
                 contract.RELEASE_HEADER: settings.release.name or contract.UNKNOWN_RELEASE,
@@ -140,10 +142,9 @@ class Middleware:
         def reject(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             environ[PROBLEM_CODE_KEY] = code
             body = problem.body(environ[REQUEST_ID_KEY])
-            start_response(
-                f"{problem.status} {problem.title}",
-                [("Content-Type", contract.PROBLEM_MEDIA_TYPE), ("Content-Length", str(len(body)))],
-            )
+            headers = [("Content-Type", contract.PROBLEM_MEDIA_TYPE)]
+            headers.append(("Content-Length", str(len(body))))
+            start_response(f"{problem.status} {problem.title}", headers)
             return [body]
 
         return self.wrap(reject)

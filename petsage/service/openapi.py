@@ -115,11 +115,9 @@ class StrictApi(Api):
         # smorest registers this one whether or not a response comes in pages.
         self._pagination = self.spec.components.schemas.pop("PaginationMetadata")
 
-    def register_blueprint(
-        self, blp: Blueprint, *, parameters: list[Any] | None = None, **options: Any
-    ) -> None:
+    def register_blueprint(self, blp: Blueprint, **options: Any) -> None:
         """Register a blueprint, and the tag under which its routes stand."""
-        super().register_blueprint(blp, parameters=parameters, **options)
+        super().register_blueprint(blp, **options)
         if "PAGINATION" in self.spec.components.headers:
             self.spec.components.schemas["PaginationMetadata"] = self._pagination
         # smorest lists the name of the blueprint, also where its routes have another tag.
@@ -151,10 +149,7 @@ class Completion(BasePlugin):
             spec.components.response(name, response, lazy=True)
 
     def operation_helper(
-        self,
-        path: str | None = None,
-        operations: dict[str, Any] | None = None,
-        **kwargs: Any,
+        self, path: str | None = None, operations: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
         """Complete the operations of a path."""
         del path

@@ -84,7 +84,7 @@ def _host_name() -> str:
 
 @dataclass(frozen=True)
 class Settings:
-    """What an operator can set. The deerrors make a service that runs as it is.
+    """What an operator can set. The defaults make a service that runs as it is.
 
     Attributes:
         port: the TCP port to listen on, where a server asks these settings for one.

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from petsage import contract
+from petsage.server import gunicorn_conf
 from petsage.service import settings
 from petsage.service.release import INSTANCE_VARIABLES, RELEASE_VARIABLES
-from petsage.server import gunicorn_conf
 from tests.running import ROOT, web_line
 
 MANIFEST = {

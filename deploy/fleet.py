@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVERS = ("web.1", "web.2", "web.3")
 BACKEND = "petsage"
 # Longer than the service's graceful stop (25 s), and than its start on a busy machine.
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 120.0
 # HAProxy's threads have all seen by then that a server takes nothing new.
 DRAIN_SECONDS = 0.3
 

@@ -150,24 +150,34 @@ def responding_worker(url: str) -> str | None:
         return None
 
 
+def _has_event_loop(pid: int) -> bool:
+    with suppress(FileNotFoundError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                if str(descriptor.readlink()) == "anon_inode:[eventpoll]":
+                    return True
+    return False
+
+
 def _await_workers(service: Service, count: int) -> None:
-    """Wait until so many workers have responded.
+    """Wait until the service responds, and until so many of its workers run.
 
     gunicorn loses a SIGTERM that reaches a worker between its fork and the moment when it has set
-    up its own signal handlers; one that has responded has done so.
+    up its own signal handlers. It has once it has an event loop. (The kernel may hand connections
+    to one and the same worker for long, so that it can't be waited for a response of each.)
     """
-    seen: set[str] = set()
 
-    def all_respond() -> bool:
+    def running() -> bool:
         if service.process.poll() is not None:
             raise AssertionError(f"the service ended:\n{service.log_text()}")
         worker = responding_worker(f"{service.url}/system/live")
-        if worker is not None:
-            seen.add(worker)
-        # Another server's workers have no names.
-        return len(seen) >= count or worker == ""
+        if count == 1 or not worker:
+            # That it responds is enough of one worker, and all that another server can show.
+            return worker is not None
+        workers = service.workers()
+        return len(workers) >= count and all(map(_has_event_loop, workers))
 
-    assert eventually(all_respond), f"the service did not come up:\n{service.log_text()}"
+    assert eventually(running), f"the service did not come up:\n{service.log_text()}"
 
 
 @contextmanager
@@ -176,8 +186,8 @@ def running_service(
 ) -> Iterator[Service]:
     """Run the Procfile's web line (or `command`) with these environment variables.
 
-    It begins once every worker responds. Whatever happens inside, no process of it is left when
-    the block ends.
+    It begins once the service responds and every worker runs. Whatever happens inside, no process
+    of it is left when the block ends.
     """
     port = int(variables.get("PORT") or free_port())
     with TemporaryDirectory() as folder:

@@ -25,8 +25,8 @@ def fails():
 
 readiness = app.extensions["petsage"].readiness
 readiness.add("hangs", threading.Event().wait, timeout=0.5)
-readiness.add("fails", fails)
-readiness.add("passes", lambda: None)
+readiness.add("fails", fails, timeout=60)
+readiness.add("passes", lambda: None, timeout=60)
 
 @app.route("/blocks")
 def blocks():

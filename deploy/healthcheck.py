@@ -1,4 +1,4 @@
-"""The image's HEALTHCHECK: exit 0 where the service is alive, else 1; Docker knows no other code."""
+"""The image's HEALTHCHECK: exits 0 where the service is alive, else 1. Docker knows no other."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ USER 10001:10001
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "deploy/healthcheck.py"]
 
 # As in the Procfile.
-CMD ["gunicorn", "--config", "python:petsage.service.server.gunicorn_conf", "wsgi:app"]
+CMD ["gunicorn", "--config", "python:petsage.server.gunicorn_conf", "wsgi:app"]
 
 # Last, because it changes with every commit.
 ARG PETSAGE_COMMIT=

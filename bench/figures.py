@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 
 from tests.running import Service
 
-CONFIG = "gunicorn --config python:petsage.service.server.gunicorn_conf"
+CONFIG = "gunicorn --config python:petsage.server.gunicorn_conf"
 
 
 class _Variables(TypedDict):

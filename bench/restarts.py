@@ -14,7 +14,7 @@ from bench.figures import CONFIG, QUIET, Figure
 from bench.traffic import Tally, exchange, get, post, read_answer, steady
 from tests.running import Service, running_service
 
-SLOW = f"{CONFIG} tests.service.server.apps:slow"
+SLOW = f"{CONFIG} tests.server.apps:slow"
 
 
 async def sigterm(scale: float) -> list[Figure]:

@@ -40,7 +40,7 @@ MEASUREMENTS: dict[str, Measurement] = {
 }
 # No measurement takes longer at full scale.
 MOST_SECONDS = 3_600
-PACKAGES = ("gunicorn", "gunicorn_h1c", "uvloop", "flask", "flask-smorest", "marshmallow")
+PACKAGES = ("gunicorn", "httptools", "uvloop", "flask", "flask-smorest", "marshmallow")
 
 
 async def _measure(measurement: Measurement, scale: float) -> list[Figure]:

@@ -9,7 +9,7 @@ import pytest
 
 from petsage.client.reports import FORMATS, format_of, rendered
 from petsage.client.verdict import ExitCode
-from petsage.service.server import gunicorn_conf
+from petsage.server import gunicorn_conf
 from tests.client.rollouts import went
 from tests.client.test_reports import outcome
 from tests.documents import DOCUMENTS, README, anchors, links, table, without_blocks

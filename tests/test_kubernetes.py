@@ -11,7 +11,7 @@ import yaml
 from petsage import contract
 from petsage.service import settings
 from petsage.service.release import INSTANCE_VARIABLES, RELEASE_VARIABLES
-from petsage.service.server import gunicorn_conf
+from petsage.server import gunicorn_conf
 from tests.running import ROOT, web_line
 
 MANIFEST = {

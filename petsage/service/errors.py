@@ -25,7 +25,7 @@ from petsage.service.problems import (
 
 _CODES = {
     status: code
-    for code, (status, _) in PROBLEMS.items()
+    for code, (status, *_) in PROBLEMS.items()
     if status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE)
 } | {400: "bad-request"}
 # Those that a feature's `abort` means just as we do.

@@ -43,8 +43,7 @@ def test_a_distribution_installed_alone_serves_the_pages_and_judges_the_pings(
     subprocess.run([*pip, "install", "--no-deps", str(distribution)], check=True)
 
     command = (
-        f"{programs}/gunicorn --config python:petsage.service.server.gunicorn_conf"
-        " 'petsage:create_app()'"
+        f"{programs}/gunicorn --config python:petsage.server.gunicorn_conf 'petsage:create_app()'"
     )
     (tmp_path / "empty").mkdir()
     with running_service(command, cwd=tmp_path / "empty") as service:

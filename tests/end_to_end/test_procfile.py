@@ -178,21 +178,6 @@ def test_it_listens_on_the_address_that_is_set_and_on_no_other() -> None:
             assert line["remote_addr"] == {"127.0.0.2": "127.0.0.1"}.get(host, host)
 
 
-def what_it_says(**variables: str) -> str:
-    done = subprocess.run(
-        ["sh", "-c", f"exec {web_line()}"],
-        cwd=ROOT,
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert (done.returncode, done.stderr) == (1, "")
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    (fault,) = [line["message"] for line in told if line["level"] in ("ERROR", "CRITICAL")]
-    return fault
-
-
 def test_a_client_has_the_same_address_in_the_log_whether_ipv6_is_listened_on_or_not() -> None:
     for host in ("0.0.0.0", *(["::"] if has_ipv6() else [])):
         with running_service(PETSAGE_HOST=host) as service:
@@ -203,25 +188,28 @@ def test_a_client_has_the_same_address_in_the_log_whether_ipv6_is_listened_on_or
             assert line["remote_addr"] == "127.0.0.1"
 
 
-def test_one_line_says_that_the_port_is_taken_or_the_address_no_own() -> None:
+def test_gunicorn_s_lines_say_that_the_port_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        fault = what_it_says(PORT=str(port), PETSAGE_HOST="127.0.0.1")
-    assert f"127.0.0.1, port {port}: Address already in use" in fault
-    assert "set PORT" in fault
-    # An address for documentation (RFC 5737) is no machine's own.
-    fault = what_it_says(PORT=str(port), PETSAGE_HOST="192.0.2.1")
-    assert "Set PETSAGE_HOST" in fault
-    fault = what_it_says(GUNICORN_CMD_ARGS="--bind 127.0.0.1:70000")
-    assert "127.0.0.1, port 70000: There is no such port. Set --bind" in fault
+        done = subprocess.run(
+            ["sh", "-c", f"exec {web_line()}"],
+            cwd=ROOT,
+            env=environment(PORT=str(port), PETSAGE_HOST="127.0.0.1"),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (1, "")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    (fault, *_) = [line["message"] for line in told if line["level"] == "ERROR"]
+    assert fault == f"Connection in use: ('127.0.0.1', {port})"
 
 
 def test_it_waits_for_a_port_that_is_about_to_be_free() -> None:
     taken = socket.create_server(("127.0.0.1", 0))
-    port = taken.getsockname()[1]
     threading.Timer(2, taken.close).start()
-    with running_service(PORT=str(port)) as service:
-        assert "ERROR" not in {line["level"] for line in service.log_records()}
+    with running_service(PORT=str(taken.getsockname()[1])) as service:
+        assert get(f"{service.url}/system/live")[0] == 200
 
 
 def test_honcho_runs_the_procfile_and_stops_it() -> None:

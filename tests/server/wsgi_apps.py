@@ -123,3 +123,14 @@ def splits_a_header_softly(environ: Any, start_response: Any) -> Iterable[bytes]
 def is_no_iterable(environ: Any, start_response: Any) -> Any:
     start_response("200 OK", [TEXT])
     return None
+
+
+def raises_half_way(environ: Any, start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", [TEXT])
+    yield b"begun"
+    raise RuntimeError("secret")
+
+
+def yields_text(environ: Any, start_response: Any) -> Iterable[Any]:
+    start_response("200 OK", [TEXT])
+    return ["secret"]

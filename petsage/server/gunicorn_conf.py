@@ -1,16 +1,13 @@
 """gunicorn's settings, each with its reason. GUNICORN_CMD_ARGS and the command line beat them.
 
-Read in the master, so that a fault of the environment is reported once.
+gunicorn reads them in the master, so that errors of the environment are reported once.
 """
 
 import os
 from pathlib import Path
-from typing import Any
 
+from petsage.server.worker import GunicornLogger, PetSageWorker
 from petsage.service.doorstep import settings_or_exit
-from petsage.service.server.addresses import require_free
-from petsage.service.server.gunicorn_logger import GunicornLogger
-from petsage.service.server.worker import PetSageWorker
 
 _settings = settings_or_exit(os.environ)
 
@@ -34,8 +31,8 @@ timeout = 30
 # The heartbeat is written to a file: on a disk, it could wait for that disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
-# Longer lines get 414, more or longer headers 431; the README names these numbers. gunicorn's own
-# limit on the line is 4,094.
+# A longer request line gets 414, more or longer header lines 431; the README names these numbers.
+# gunicorn's own limit on the line is 4,094.
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190
@@ -44,24 +41,10 @@ limit_request_field_size = 8190
 preload_app = False
 # Nothing here asks gunicorn for it, and it would open a socket under $HOME.
 control_socket_disable = True
-# Whom to believe about X-Forwarded-* is PETSAGE_TRUSTED_PROXIES' affair alone.
+# PETSAGE_TRUSTED_PROXIES alone says whose X-Forwarded-* count.
 forwarded_allow_ips = ""
 proc_name = "petsage"
 
-logger_class = GunicornLogger
-
-
-def on_starting(server: Any) -> None:
-    """See that the port is free. Sockets that are handed over (SIGUSR2, systemd) are bound."""
-    if server.master_pid != 0 or os.environ.get("LISTEN_PID") == str(os.getpid()):
-        return
-    require_free(server.cfg.address, reuse_port=server.cfg.reuse_port)
-
-
-def pre_fork(server: Any, worker: PetSageWorker) -> None:
-    """Tell a worker whether its sockets are somebody else's, who may use them after its end."""
-    worker.sockets_are_lent = server.systemd or server.master_pid != 0
-
-
 # gunicorn's lines are records like any other, under the one level of the log.
+logger_class = GunicornLogger
 loglevel = "debug" if _settings.log_level == "DEBUG" else _settings.log_level.lower()

@@ -8,7 +8,7 @@ from tests.running import ROOT
 
 
 def test_the_simulation_prints_the_tables_of_the_docs() -> None:
-    told = Path(ROOT, "docs", "detection.md").read_text().splitlines()
+    page = Path(ROOT, "docs", "detection.md").read_text().splitlines()
     done = subprocess.run(
         [sys.executable, "-m", "bench.detection", "1"],
         cwd=ROOT,
@@ -18,11 +18,11 @@ def test_the_simulation_prints_the_tables_of_the_docs() -> None:
         check=True,
     )
     bounds, missed, instances = done.stdout.strip().split("\n\n")
-    assert set(bounds.splitlines()) <= set(told)
+    assert set(bounds.splitlines()) <= set(page)
     for table in (missed, instances):
         head, *rows = table.splitlines()
-        assert head in told
+        assert head in page
         # The first cells say what was simulated; the others are luck.
         for row in rows:
             begins = "|".join(row.split("|")[: 4 if table is missed else 2])
-            assert [line for line in told if line.startswith(begins)], begins
+            assert [line for line in page if line.startswith(begins)], begins

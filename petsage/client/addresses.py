@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from petsage.client.result import Failure
+from petsage.client.result import Failure, NoResponseError, Outcome
 
 Resolve = Callable[..., list[tuple[Any, ...]]]
 LOOKUP_INTERVAL_SECONDS = 1.0
@@ -31,13 +31,8 @@ class Address:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-class NoAddressError(Exception):
-    """There is no address to connect to: the class of the failure and a clause on it."""
-
-    def __init__(self, failure: Failure, detail: str) -> None:
-        super().__init__(detail)
-        self.failure = failure
-        self.detail = detail
+def _unreachable(failure: Failure, detail: str) -> NoResponseError:
+    return NoResponseError(failure, detail, Outcome.NOT_REACHED)
 
 
 def address_from(text: str, port: int) -> Address:
@@ -70,10 +65,6 @@ def has_route(address: Address) -> bool:
 def _lookup(resolve: Resolve, host: str, port: int, flags: int = 0) -> list[Address]:
     found = resolve(host, port, type=socket.SOCK_STREAM, flags=flags)
     return list(dict.fromkeys(Address(one[0], one[4]) for one in found))
-
-
-def _left_out(family: int, reason: str) -> str:
-    return f"The {_FAMILIES.get(family, 'other')} addresses are left out: {reason}."
 
 
 class _Lookup:
@@ -123,7 +114,7 @@ class Addresses:
         self._looked_up_at: float | None = None
         self._latest: list[Address] = list(dict.fromkeys(fixed))
         self._round: list[Address] = []
-        self._error = NoAddressError(Failure.DNS, f"the name {host!r} does not resolve")
+        self._error = _unreachable(Failure.DNS, f"the name {host!r} does not resolve")
         self._warnings: dict[str, None] = {}
         if not self._latest:
             # An address as the host needs no lookup.
@@ -144,7 +135,7 @@ class Addresses:
     def next(self, timeout: float) -> Address:
         """Return the address whose turn it is; wait up to `timeout` seconds for the first lookup.
 
-        Raises NoAddressError where the name does not resolve in time or no address has a route.
+        Raises NoResponseError where the name does not resolve in time or no address has a route.
         """
         with self._lock:
             self._finish_lookup()
@@ -153,7 +144,7 @@ class Addresses:
                 self._looked_up_at = self._now()
             first = None if self._latest else self._lookup
         if first is not None and not first.done.wait(timeout):
-            raise NoAddressError(Failure.DNS, f"looking up {self._host!r} took too long")
+            raise _unreachable(Failure.DNS, f"looking up {self._host!r} took too long")
         with self._lock:
             self._finish_lookup()
             if not self._latest:
@@ -164,18 +155,17 @@ class Addresses:
             return self._round.pop()
 
     def leave_out(self, address: Address, reason: str = "") -> bool:
-        """Leave out the address's family until the next lookup, with `reason` as a warning.
+        """Leave out an address until the next lookup, with `reason` as a warning.
 
-        Returns False where that would leave no address: then nothing changes.
+        Returns False where the name has no address of another family: then nothing changes.
         """
         with self._lock:
-            others = [one for one in self._latest if one.family != address.family]
-            if self._fixed or not others:
+            if self._fixed or all(one.family == address.family for one in self._latest):
                 return False
-            self._latest = others
-            self._round = [one for one in self._round if one in others]
+            self._latest = [one for one in self._latest if one != address]
+            self._round = [one for one in self._round if one != address]
             if reason:
-                self._warn(_left_out(address.family, reason))
+                self._warn(f"{address} is left out: {reason}.")
             return True
 
     def _may_look_up(self) -> bool:
@@ -193,7 +183,7 @@ class Addresses:
             self._take(lookup.found)
         else:
             reason = f"the name {self._host!r} does not resolve: {lookup.error}"
-            self._keep(NoAddressError(Failure.DNS, reason))
+            self._keep(_unreachable(Failure.DNS, reason))
 
     def _take(self, found: list[Address]) -> None:
         """Make these the latest list, without the families that have no route from here."""
@@ -201,21 +191,22 @@ class Addresses:
         routed = {one.family for one in chosen if self._routable(one)}
         if not chosen:
             name = _FAMILIES.get(self._family or 0, "usable")
-            self._keep(NoAddressError(Failure.DNS, f"{self._host!r} has no {name} address"))
+            self._keep(_unreachable(Failure.DNS, f"{self._host!r} has no {name} address"))
         elif not routed:
             listed = ", ".join(str(one) for one in chosen)
-            self._keep(NoAddressError(Failure.REFUSED, f"there is no route to {listed}"))
+            self._keep(_unreachable(Failure.REFUSED, f"there is no route to {listed}"))
         else:
             for family in {one.family for one in chosen} - routed:
-                self._warn(_left_out(family, "there is no route to them from here"))
+                name = _FAMILIES.get(family, "other")
+                self._warn(f"The {name} addresses are left out: there is no route from here.")
             self._latest = [one for one in chosen if one.family in routed]
             self._round = [one for one in self._round if one in self._latest]
 
-    def _keep(self, error: NoAddressError) -> None:
+    def _keep(self, error: NoResponseError) -> None:
         """Keep the last list where there is one, with a warning."""
         self._error = error
         if self._latest:
-            self._warn(f"A later lookup failed ({error.detail}); the last addresses are kept.")
+            self._warn(f"A later lookup failed ({error}); the last addresses are kept.")
 
     def _warn(self, sentence: str) -> None:
         self._warnings[sentence] = None

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from petsage import contract
-from petsage.client.http_client import Exchange, HttpClient, Request
-from petsage.client.probe import MISMATCH_STATUS, RunIds, has_mark, origin, problem_code
+from petsage.client.http_client import HttpClient, Request
+from petsage.client.probe import MISMATCH_STATUS, Ping, RunIds, has_mark, origin, problem_code
 from petsage.client.response import Response, printable
-from petsage.client.result import BadRequestOutcome, BadRequestResult, Failure
+from petsage.client.result import BadRequestOutcome, BadRequestResult, Failure, Judgement
 
 TEN_GIB = 10 * 1024**3
 ATTEMPTS = 3
@@ -84,61 +84,45 @@ def send(
         if attempt:
             sleep(RETRY_SECONDS)
         exchange = client.request(request, min(timeout, HUGE_BODY_SECONDS) if huge else timeout)
-        result = _judge(bad_request, exchange, expect)
-        waits = huge and result.outcome is BadRequestOutcome.NOT_DELIVERED
-        if result.outcome is BadRequestOutcome.REJECTED or waits or not _is_transient(exchange):
+        outcome, got = _judge(bad_request, exchange.result, expect)
+        waits = huge and outcome is BadRequestOutcome.NOT_DELIVERED
+        if outcome is BadRequestOutcome.REJECTED or waits or not _is_transient(exchange.result):
             break
-    return result
-
-
-def _request(bad_request: BadRequest, ids: RunIds, expect: str | None) -> Request:
-    headers = [
-        ("Accept", contract.JSON_MEDIA_TYPE),
-        ("Content-Type", bad_request.media_type),
-        (contract.REQUEST_ID_HEADER, ids.request_id()),
-    ]
-    if expect is not None:
-        headers.append((contract.EXPECT_RELEASE_HEADER, expect))
-    return Request(
-        bad_request.method,
-        bad_request.path,
-        tuple(headers),
-        bad_request.body,
-        bad_request.announced,
-    )
-
-
-def _is_transient(exchange: Exchange) -> bool:
-    if exchange.response is None:
-        # A request that hangs, while pings get their response, will hang again.
-        return not exchange.permanent and exchange.failure is not Failure.TIMEOUT
-    status = exchange.response.status
-    return status == TOO_MANY_REQUESTS or status >= 500
-
-
-def _judge(bad_request: BadRequest, exchange: Exchange, expect: str | None) -> BadRequestResult:
-    response = exchange.response
-    if response is None:
-        outcome, got, release = BadRequestOutcome.NOT_DELIVERED, exchange.detail, None
-    else:
-        outcome, got = _judge_response(bad_request, response, expect)
-        release = origin(response)["release"]
+    response = exchange.result if isinstance(exchange.result, Response) else None
     return BadRequestResult(
         name=bad_request.name,
         expected=bad_request.expected,
         got=got,
         outcome=outcome,
         address=exchange.address,
-        release=release,
+        release=origin(response)["release"] if response else None,
     )
 
 
-def _judge_response(
-    bad_request: BadRequest, response: Response, expect: str | None
+def _request(bad_request: BadRequest, ids: RunIds, expect: str | None) -> Request:
+    ping = Ping(ids.request_id(), "", expect)
+    media = bad_request.media_type
+    headers = (("Accept", contract.JSON_MEDIA_TYPE), ("Content-Type", media), *ping.headers)
+    method, path, body = bad_request.method, bad_request.path, bad_request.body
+    return Request(method, path, headers, body, bad_request.announced)
+
+
+def _is_transient(result: Response | Judgement) -> bool:
+    if isinstance(result, Response):
+        return result.status == TOO_MANY_REQUESTS or result.status >= 500
+    # A request that hangs, while pings get their response, will hang again.
+    return not result.permanent and result.failure is not Failure.TIMEOUT
+
+
+def _judge(
+    bad_request: BadRequest, response: Response | Judgement, expect: str | None
 ) -> tuple[BadRequestOutcome, str]:
-    status, code, named = response.status, problem_code(response), origin(response)
+    """Return what came of it, and the status and code in words."""
+    if isinstance(response, Judgement):
+        return BadRequestOutcome.NOT_DELIVERED, response.detail
+    status, code = response.status, problem_code(response)
     got = f"{status} {code or ''}".rstrip()
-    if expect is not None and _is_of_another_release(status, named, expect):
+    if expect is not None and _is_of_another_release(response, expect):
         return BadRequestOutcome.OTHER_RELEASE, got
     if not has_mark(response) or status == TOO_MANY_REQUESTS:
         return BadRequestOutcome.NOT_DELIVERED, f"{status} from something before PetSage"
@@ -151,7 +135,8 @@ def _judge_response(
     return BadRequestOutcome.ACCEPTED, got
 
 
-def _is_of_another_release(status: int, named: dict[str, str | None], expect: str) -> bool:
+def _is_of_another_release(response: Response, expect: str) -> bool:
+    named = origin(response)
     if named["release"] is None and named["commit"] is None:
-        return status == MISMATCH_STATUS
+        return response.status == MISMATCH_STATUS
     return not contract.release_matches(expect, named["release"], named["commit"])

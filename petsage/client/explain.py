@@ -73,11 +73,6 @@ def explain(run: Run) -> Explanation:
     )
 
 
-def proved(run: Run) -> bool:
-    """Return whether the streak is complete, with every address that the name has at the end."""
-    return run.streak.complete(run.addresses)
-
-
 def _passed(run: Run) -> str:
     if run.kind == "smoke-test":
         return f"{subject(run)} responds correctly."
@@ -132,7 +127,7 @@ def _command(run: Run) -> Iterator[Problem]:
 
 def _proof(run: Run) -> Iterator[Problem]:
     """Yield why the streak is not complete: who responds at the end decides."""
-    if proved(run) or run.interrupted_by:
+    if run.proved or run.interrupted_by:
         return
     current, results = run.current, run.history.results
     if current.outcome is Outcome.DOWN:
@@ -316,6 +311,9 @@ def _too_short(run: Run, results: list[PingResult], seen: list[PingResult]) -> P
         )
     seconds = run.started_at + run.elapsed_s - begin
     each = sum(one.latency_s for one in results) / max(1, len(results))
+    if each * len(results) < seconds / 2:
+        sentence = f"Too late: {subject(run)} responded for {seconds:.1f} s, {_reached(run)}."
+        return Problem(ExitCode.UNPROVEN, sentence, f"Wait longer: {option}.")
     return Problem(
         ExitCode.UNPROVEN,
         f"Too slow: {_reached(run)} in {seconds:.0f} s, each takes {each:.1f} s.",
@@ -436,25 +434,27 @@ def _budget(run: Run) -> Iterator[Problem]:
     )
 
     def over(what: str, what_next: str) -> Problem:
-        switched = "responds, no switch was seen" if no_switch(run) else "has taken over"
-        taken_over = f"{run.expected} {switched}, but " if proved(run) else ""
-        return Problem(ExitCode.OVER_BUDGET, f"{taken_over}{what}.", what_next)
+        sentence = f"{what[0].upper()}{what[1:]}."
+        if run.proved:
+            switched = "responds, no switch was seen" if no_switch(run) else "has taken over"
+            sentence = f"{run.expected} {switched}, but {what}."
+        return Problem(ExitCode.OVER_BUDGET, sentence, what_next)
 
     failures = history.failures
     if len(failures) > budget.max_failures:
         classes = pairs(failed_by_class(failures))
         failed = f"{len(failures)} of {counted(len(history.results), 'ping')} failed"
-        yield over(f"{failed} ({classes}); {budget.max_failures} are allowed", drain)
+        yield over(f"{failed} ({classes}), more than --max-failures {budget.max_failures}", drain)
     gaps = [gap for gap in (history.longest_gap, history.open_gap) if gap]
     gap = max(gaps, key=lambda one: one.seconds, default=None)
     if budget.max_gap is not None and gap and gap.seconds > budget.max_gap:
         began = f"{gap.began_at - run.started_at:.1f} s after the start"
-        allowed = f"{budget.max_gap:g} s are allowed"
-        yield over(f"no ping succeeded for {gap.seconds:.2f} s, {began}; {allowed}", drain)
+        longer = f"longer than --max-gap {budget.max_gap:g}"
+        yield over(f"no ping succeeded for {gap.seconds:.2f} s, {began}, {longer}", drain)
     slowest = max((one.latency_s for one in history.results if one.failure is None), default=0.0)
     if budget.max_latency is not None and slowest > budget.max_latency:
         yield over(
-            f"the slowest response took {slowest:.3g} s; {budget.max_latency:g} s are allowed",
+            f"a response took {slowest:.3g} s, longer than --max-latency {budget.max_latency:g}",
             "Check whether new instances get traffic before they are warm.",
         )
     reason = no_switch(run)

@@ -6,21 +6,16 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from petsage import __version__
-from petsage.client.addresses import Address, Addresses, NoAddressError, has_route
+from petsage.client.addresses import Address, Addresses, has_route
 from petsage.client.clock import unix_time
-from petsage.client.response import (
-    CutResponseError,
-    NotHttpError,
-    Response,
-    printable,
-    read_response,
-)
-from petsage.client.result import Failure, Outcome
+from petsage.client.response import Response, printable, read_response
+from petsage.client.result import Failure, Judgement, NoResponseError, Outcome
 
 if TYPE_CHECKING:
     import ssl
@@ -62,7 +57,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """How one request went: the response, or how it failed, in the terms of a PingResult.
+    """How one request went: the response, or why there is none.
 
     `began_at` is Unix time; `elapsed_s` and `phases` are in seconds. `address` is None where the
     name did not resolve or a proxy chose it.
@@ -71,30 +66,8 @@ class Exchange:
     began_at: float
     elapsed_s: float
     phases: Mapping[str, float]
-    address: str | None = None
-    response: Response | None = None
-    failure: Failure | None = None
-    outcome: Outcome = Outcome.DOWN
-    detail: str = ""
-    remedy: str = ""
-    permanent: bool = False
-
-
-class _RequestError(Exception):
-    """The request got no response: its class, whose fault that is and what to do about it."""
-
-    def __init__(
-        self,
-        failure: Failure,
-        detail: str,
-        outcome: Outcome = Outcome.DOWN,
-        *,
-        remedy: str = "",
-        permanent: bool = False,
-    ) -> None:
-        super().__init__(detail)
-        self.failure, self.detail, self.outcome = failure, detail, outcome
-        self.remedy, self.permanent = remedy, permanent
+    address: str | None
+    result: Response | Judgement
 
 
 class _Attempt:
@@ -116,29 +89,37 @@ class _Attempt:
         self._phase, self._phase_began = phase, now
 
     def left(self) -> float:
-        """Return the seconds left. Raises _RequestError where there are none."""
+        """Return the seconds left. Raises NoResponseError where there are none."""
         left = self.began + self._seconds - time.monotonic()
         if left <= 0:
-            raise self.missed()
+            raise self.failed(TimeoutError())
         return left
 
-    def missed(self) -> _RequestError:
-        """Return the error of a request that took too long."""
-        detail = f"no complete response within {self._seconds:.3g} s: {_DOING[self._phase]}"
-        return _RequestError(Failure.TIMEOUT, detail)
-
-    def failed(self, error: OSError) -> _RequestError:
-        """Return the error of a connection that broke."""
+    def failed(self, error: OSError) -> NoResponseError:
+        """Return what it means that a connection broke, or that the time is over."""
         if isinstance(error, TimeoutError):
-            return self.missed()
-        # Only an ssl.SSLError has a reason; where TLS is not used, ssl is not even loaded.
-        reason = getattr(error, "reason", None)
-        if reason and "CERTIFICATE_REQUIRED" in reason:
-            detail, remedy = "the server asks for a client certificate", "Pass one with --cert."
-            return _RequestError(Failure.TLS, detail, Outcome.NOT_REACHED, remedy=remedy)
-        if reason:
-            return _RequestError(Failure.TLS, f"TLS failed: {reason}")
-        return _RequestError(Failure.RESET, "the connection was reset")
+            detail = f"no complete response within {self._seconds:.3g} s: {_DOING[self._phase]}"
+            return NoResponseError(Failure.TIMEOUT, detail)
+        # Only errors of ssl have these; where TLS is not used, ssl is not even loaded.
+        reason: str = getattr(error, "reason", None) or ""
+        if unverified := getattr(error, "verify_message", ""):
+            detail = f"the certificate does not verify: {unverified.rstrip('.')}"
+            remedy = "If it is from an authority of your own, pass that with --cacert FILE."
+            return _not_reached(detail, remedy, permanent=True)
+        if reason in _NO_TLS:
+            remedy = "If it speaks plain HTTP, give the URL with http://."
+            return _not_reached("what responds there does not speak TLS", remedy)
+        if "CERTIFICATE_REQUIRED" in reason:
+            remedy = "Pass one with --cert FILE."
+            return _not_reached("the server asks for a client certificate", remedy)
+        if reason and "EOF" not in reason:
+            return NoResponseError(Failure.TLS, f"TLS failed: {reason}")
+        return NoResponseError(Failure.RESET, f"the connection was reset: {_DOING[self._phase]}")
+
+
+def _not_reached(detail: str, remedy: str, *, permanent: bool = False) -> NoResponseError:
+    outcome = Outcome.NOT_REACHED
+    return NoResponseError(Failure.TLS, detail, outcome, remedy, permanent=permanent)
 
 
 def tls_context(
@@ -202,38 +183,23 @@ class HttpClient:
     def request(self, request: Request, timeout: float) -> Exchange:
         """Send the request and read the response, all of it within `timeout` seconds."""
         attempt = _Attempt(timeout)
-        response, error = None, None
+        result: Response | Judgement
         try:
-            response = self._response(request, attempt)
-        except _RequestError as failed:
-            error = failed
-        except NotHttpError as failed:
-            error = _RequestError(Failure.NOT_THE_SERVICE, str(failed), Outcome.NOT_REACHED)
-        except CutResponseError as failed:
-            error = _RequestError(Failure.RESET, str(failed))
+            result = self._response(request, attempt)
+        except NoResponseError as error:
+            result = error.judgement
         attempt.begin("")
         elapsed_s = time.monotonic() - attempt.began
         address = None if self.proxy or not attempt.address else str(attempt.address)
-        if error is None:
-            return Exchange(attempt.began_at, elapsed_s, attempt.phases, address, response)
-        return Exchange(
-            attempt.began_at,
-            elapsed_s,
-            attempt.phases,
-            address,
-            failure=error.failure,
-            outcome=error.outcome,
-            detail=error.detail,
-            remedy=error.remedy,
-            permanent=error.permanent,
-        )
+        return Exchange(attempt.began_at, elapsed_s, attempt.phases, address, result)
 
     def _response(self, request: Request, attempt: _Attempt) -> Response:
-        connection = self._connect(attempt)
+        with self._blamed_on_proxy("can't be reached"):
+            connection = self._connect(attempt)
         try:
             if self._context:
                 if self.proxy:
-                    self._open_tunnel(connection, self.proxy, attempt)
+                    self._open_tunnel(connection, attempt)
                 attempt.begin("tls")
                 name = self.target.host.partition("%")[0]
                 connection = self._context.wrap_socket(
@@ -246,16 +212,11 @@ class HttpClient:
             first = _receive(connection, attempt)
             attempt.begin("read")
             if not self._context and first.startswith(_TLS_ALERT):
-                raise _RequestError(
-                    Failure.TLS,
-                    "the server speaks TLS there",
-                    Outcome.NOT_REACHED,
-                    remedy="Give the URL with https://.",
-                )
+                remedy = "Give the URL with https://."
+                raise _not_reached("the server speaks TLS there", remedy)
             pieces = iter([first])
             response = read_response(
-                lambda: next(pieces, None) or _receive(connection, attempt),
-                method=request.method,
+                lambda: next(pieces, None) or _receive(connection, attempt), method=request.method
             )
         finally:
             connection.close()
@@ -264,82 +225,75 @@ class HttpClient:
         return response
 
     def _connect(self, attempt: _Attempt) -> socket.socket:
-        """Return a connection to the target's address whose turn it is, or to the proxy."""
-        try:
-            return self._connect_to_next(attempt)
-        except _RequestError as error:
-            if self.proxy is None:
-                raise
-            raise _proxy_error(
-                self.proxy, error.failure, f"can't be reached: {error.detail}"
-            ) from None
-
-    def _connect_to_next(self, attempt: _Attempt) -> socket.socket:
+        """Return a connection to the address whose turn it is."""
         while True:
             attempt.begin("dns")
-            try:
-                attempt.address = address = self._addresses.next(attempt.left())
-            except NoAddressError as error:
-                raise _RequestError(error.failure, error.detail, Outcome.NOT_REACHED) from None
+            attempt.address = address = self._addresses.next(attempt.left())
             attempt.begin("connect")
             limit = min(CONNECT_SECONDS, attempt.left())
             try:
                 return _open(address, limit)
             except TimeoutError:
                 detail = f"no connection within {limit:.3g} s"
-                raise _RequestError(Failure.TIMEOUT, detail) from None
+                raise NoResponseError(Failure.TIMEOUT, detail) from None
             except OSError as error:
                 if self._may_leave_out(error, address):
                     continue
                 detail = f"no connection: {error.strerror or error}"
                 known = error.errno in _OF_PEER and has_route(address)
                 outcome = Outcome.DOWN if known else Outcome.NOT_REACHED
-                raise _RequestError(Failure.REFUSED, detail, outcome) from None
+                raise NoResponseError(Failure.REFUSED, detail, outcome) from None
 
     def _may_leave_out(self, error: OSError, address: Address) -> bool:
-        """Leave out a family of addresses that can't be used from here; return whether it is."""
+        """Leave out an address that can't be used from here; return whether it is."""
         if error.errno == errno.ENETUNREACH:
-            return self._addresses.leave_out(address, "there is no route to them")
+            return self._addresses.leave_out(address, "there is no route to it from here")
         # The addresses of localhost are one machine: a server there often listens on one of them.
         local = self.target.host == "localhost" and not self.proxy
         return local and error.errno == errno.ECONNREFUSED and self._addresses.leave_out(address)
 
-    def _open_tunnel(self, connection: socket.socket, proxy: Proxy, attempt: _Attempt) -> None:
+    def _open_tunnel(self, connection: socket.socket, attempt: _Attempt) -> None:
         attempt.begin("proxy")
         host = f"[{self.target.host}]" if ":" in self.target.host else self.target.host
         place = f"{host}:{self.target.port}"
-        fields = [("Host", place), ("User-Agent", _USER_AGENT), *_proxy_fields(proxy)]
-        try:
+        fields = [("Host", place), ("User-Agent", _USER_AGENT), *self._proxy_fields()]
+        with self._blamed_on_proxy("opens no tunnel"):
             _send(connection, _head(f"CONNECT {place} HTTP/1.1", fields), attempt)
             response = read_response(lambda: _receive(connection, attempt), method="CONNECT")
-        except _RequestError as error:
-            raise _proxy_error(proxy, error.failure, f"opens no tunnel: {error.detail}") from None
-        except (NotHttpError, CutResponseError) as error:
-            raise _proxy_error(proxy, Failure.RESET, f"opens no tunnel: {error}") from None
-        if not 200 <= response.status < 300:
-            raise _proxy_responded(proxy, response)
+        if self.proxy and not 200 <= response.status < 300:
+            raise _proxy_responded(self.proxy, response)
+
+    @contextmanager
+    def _blamed_on_proxy(self, what: str) -> Iterator[None]:
+        """Where there is a proxy, let a failure inside be the proxy's; `what` it does."""
+        try:
+            yield
+        except NoResponseError as error:
+            if self.proxy is None:
+                raise
+            failure = error.judgement.failure or Failure.RESET
+            raise _proxy_error(self.proxy, failure, f"{what}: {error}") from None
+
+    def _proxy_fields(self) -> list[tuple[str, str]]:
+        authorization = self.proxy.authorization if self.proxy else None
+        return [("Proxy-Authorization", authorization)] if authorization else []
 
     def _bytes(self, request: Request) -> bytes:
         target, path = self.target, self.target.path + request.path
-        proxied = self.proxy is not None and not target.tls
-        fields = [
-            ("Host", target.authority),
-            ("User-Agent", _USER_AGENT),
-            ("Accept-Encoding", "identity"),
-            *request.headers,
-        ]
+        fields = [("Host", target.authority), ("User-Agent", _USER_AGENT)]
+        fields += [("Accept-Encoding", "identity"), *request.headers]
         # -H replaces these.
         given = {name.lower() for name, _ in target.headers}
         fields = [field for field in fields if field[0].lower() not in given]
         fields += target.headers
-        if proxied and self.proxy:
-            fields += _proxy_fields(self.proxy)
+        if self.proxy and not target.tls:
+            path = f"http://{target.location}{path}"
+            fields += self._proxy_fields()
         if request.method != "GET":
             length = len(request.body) if request.announced is None else request.announced
             fields.append(("Content-Length", str(length)))
         fields.append(("Connection", "close"))
-        where = f"http://{target.location}{path}" if proxied else path
-        return _head(f"{request.method} {where} HTTP/1.1", fields) + request.body
+        return _head(f"{request.method} {path} HTTP/1.1", fields) + request.body
 
 
 def _head(first: str, fields: Iterable[tuple[str, str]]) -> bytes:
@@ -360,31 +314,11 @@ def _open(address: Address, timeout: float) -> socket.socket:
 
 
 def _shake_hands(connection: ssl.SSLSocket, attempt: _Attempt) -> None:
-    import ssl
-
+    connection.settimeout(attempt.left())
     try:
-        connection.settimeout(attempt.left())
         connection.do_handshake()
-    except ssl.SSLCertVerificationError as error:
-        raise _RequestError(
-            Failure.TLS,
-            f"the certificate does not verify: {error.verify_message.rstrip('.')}",
-            Outcome.NOT_REACHED,
-            remedy="If it is from an authority of your own, pass that with --cacert FILE.",
-            permanent=True,
-        ) from None
-    except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-        detail = "the connection was closed within the TLS handshake"
-        raise _RequestError(Failure.RESET, detail) from None
     except OSError as error:
-        if getattr(error, "reason", None) not in _NO_TLS:
-            raise attempt.failed(error) from None
-        raise _RequestError(
-            Failure.TLS,
-            "what responds there does not speak TLS",
-            Outcome.NOT_REACHED,
-            remedy="If it speaks plain HTTP, give the URL with http://.",
-        ) from None
+        raise attempt.failed(error) from None
 
 
 def _send(connection: socket.socket, data: bytes, attempt: _Attempt) -> None:
@@ -392,8 +326,8 @@ def _send(connection: socket.socket, data: bytes, attempt: _Attempt) -> None:
     connection.settimeout(attempt.left())
     try:
         connection.sendall(data)
-    except TimeoutError:
-        raise attempt.missed() from None
+    except TimeoutError as error:
+        raise attempt.failed(error) from None
     except OSError:
         return
 
@@ -407,24 +341,20 @@ def _receive(connection: socket.socket, attempt: _Attempt) -> bytes:
         raise attempt.failed(error) from None
 
 
-def _proxy_fields(proxy: Proxy) -> list[tuple[str, str]]:
-    return [("Proxy-Authorization", proxy.authorization)] if proxy.authorization else []
+def _proxy_error(proxy: Proxy, failure: Failure, what: str) -> NoResponseError:
+    remedy = "Check the proxy, or connect directly with --proxy ''."
+    return NoResponseError(failure, f"the proxy {proxy} {what}", Outcome.NOT_REACHED, remedy)
 
 
-def _proxy_error(proxy: Proxy, failure: Failure, what: str) -> _RequestError:
-    return _RequestError(
-        failure,
-        f"the proxy {proxy} {what}",
-        Outcome.NOT_REACHED,
-        remedy="Check the proxy, or connect directly with --proxy ''.",
-    )
-
-
-def _proxy_responded(proxy: Proxy, response: Response) -> _RequestError:
+def _proxy_responded(proxy: Proxy, response: Response) -> NoResponseError:
     said = printable(response.header("X-Squid-Error") or "", 60)
     what = f"responded itself: {response.status} {said}".rstrip()
-    error = _proxy_error(proxy, Failure.OTHER_STATUS, what)
-    if response.status == 407:
-        error.remedy = "Pass its user and password: --proxy http://USER:PASSWORD@HOST:PORT."
-        error.permanent = True
-    return error
+    if response.status != 407:
+        return _proxy_error(proxy, Failure.OTHER_STATUS, what)
+    return NoResponseError(
+        Failure.OTHER_STATUS,
+        f"the proxy {proxy} {what}",
+        Outcome.NOT_REACHED,
+        "Pass its user and password: --proxy http://USER:PASSWORD@HOST:PORT.",
+        permanent=True,
+    )

@@ -24,13 +24,11 @@ MAX_COUNT = 100_000
 help_option = click.help_option("-h", "--help", allow_from_autoenv=False)
 
 
-class Lines(click.ParamType[str]):
+class Lines(click.types.StringParamType):
     """The text of a repeatable option; its environment variable has one value per line.
 
     click splits at blanks, which no header survives.
     """
-
-    name = "text"
 
     def split_envvar_value(self, rv: str) -> Sequence[str]:
         """Return the values in an environment variable."""

@@ -6,13 +6,15 @@ Nobody who reads slowly delays a ping: a line that would have to wait is left ou
 from __future__ import annotations
 
 import select
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol, TextIO
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from petsage.client.run import Run
+    from petsage.client.terminal import LiveView
 
 PLAIN_SECONDS = 10.0
 # Who responds now is told by the last so many seconds, or by the last so many pings at a low rate.
@@ -20,22 +22,7 @@ _WINDOW_SECONDS = 5.0
 _WINDOW_PINGS = 20
 
 
-class Progress(Protocol):
-    """What the commands do with it. `is_live` says that it owns the terminal's last lines."""
-
-    is_live: bool
-
-    def __call__(self, run: Run, doing: str = "") -> None:
-        """Show how far the run is, unless that was shown a moment ago."""
-
-    def write_line(self, line: str) -> None:
-        """Write a line that stays, such as one of the command's."""
-
-    def close(self) -> None:
-        """Show nothing more."""
-
-
-def progress_on(stream: TextIO | None, environ: Mapping[str, str]) -> Progress:
+def progress_on(stream: TextIO | None, environ: Mapping[str, str]) -> PlainProgress | LiveView:
     """Return the progress for a stream; None shows nothing."""
     if stream is not None and stream.isatty() and environ.get("TERM") != "dumb":
         from petsage.client.terminal import LiveView
@@ -45,45 +32,59 @@ def progress_on(stream: TextIO | None, environ: Mapping[str, str]) -> Progress:
 
 
 class PlainProgress:
-    """A line every ten seconds, and at once where something becomes of the command."""
+    """A line every so many seconds, and at once when the command starts or ends.
+
+    A thread of its own writes them, so that they go on while a ping or the log is waited for.
+    """
 
     is_live = False
 
-    def __init__(self, stream: TextIO | None, now: Callable[[], float] = time.monotonic) -> None:
-        self._stream, self._now = stream, now
-        self._began = self._shown_at = now()
-        self._command = ""
+    def __init__(self, stream: TextIO | None, every_s: float = PLAIN_SECONDS) -> None:
+        self._stream, self._every = stream, every_s
+        self._began = time.monotonic()
+        self._run: Run | None = None
+        self._doing = self._command = ""
+        self._stop = threading.Event()
+        if stream is not None:
+            threading.Thread(target=self._repeat, name="petsage-progress", daemon=True).start()
 
     def __call__(self, run: Run, doing: str = "") -> None:
-        """Write a line, if it is time for one."""
-        if self._stream is None:
+        """Take note of the run, and of what it does now."""
+        self._run, self._doing = run, doing
+        before, self._command = self._command, command_phrase(run)
+        if self._command != before and run.deploy and run.deploy.started_at is not None:
+            self._write_progress()
+
+    def _repeat(self) -> None:
+        while not self._stop.wait(self._every):
+            self._write_progress()
+
+    def _write_progress(self) -> None:
+        run = self._run
+        if run is None:
             return
-        now, command = self._now(), command_phrase(run)
-        changed = command != self._command and run.deploy is not None and run.deploy.started_at
-        if now - self._shown_at < PLAIN_SECONDS and not changed:
-            return
-        self._shown_at, self._command = now, command
         shares = [
             f"{'failed' if name is None else name} {share:.0%}" for name, share in shares_of(run)
         ]
-        counts = f"{now - self._began:.0f} s, {pings_phrase(run)}"
-        parts = [counts, *shares, streak_phrase(run), command, doing]
+        counts = f"{time.monotonic() - self._began:.0f} s, {pings_phrase(run)}"
+        parts = [counts, *shares, streak_phrase(run), self._command, self._doing]
         self.write_line(f"petsage: {', '.join(filter(None, parts))}")
 
     def write_line(self, line: str) -> None:
         """Write a line, unless it would have to wait."""
-        if self._stream is None or not takes_more(self._stream):
+        stream = self._stream
+        if stream is None or not takes_more(stream):
             return
         try:
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            stream.write(line + "\n")
+            stream.flush()
         except (OSError, ValueError):
             # A stream that is gone must not end the run.
             self._stream = None
 
     def close(self) -> None:
         """Write nothing more."""
-        self._stream = None
+        self._stop.set()
 
 
 def takes_more(stream: TextIO) -> bool:

@@ -12,15 +12,17 @@ from petsage import contract
 from petsage.client.http_client import HttpClient, Request
 from petsage.client.probe import (
     MISMATCH_STATUS,
+    Ping,
+    Probe,
     RunIds,
-    Verdict,
-    gateway_verdict,
+    common_judgement,
+    mismatch,
+    not_the_service,
     origin,
-    other_verdict,
-    ping_with,
 )
 from petsage.client.response import Response, printable
-from petsage.client.result import Failure, Outcome, PingResult
+from petsage.client.result import Failure, Judgement, Outcome
+from petsage.client.target import TOKEN
 
 _HIT = re.compile(r"(?<![a-z])(?:hit|stale|updating)(?![a-z])", re.IGNORECASE)
 _CACHE_HEADERS = ("X-Cache", "CF-Cache-Status", "Cache-Status")
@@ -33,9 +35,10 @@ class _MissingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReleaseSource:
-    """Where a response tells its release: `option` is as the user wrote it."""
+    """Where a response tells its release: `kind` is json, header or text, `given` its value."""
 
-    option: str
+    kind: str
+    given: str
     read: Callable[[Response], str]
 
 
@@ -51,22 +54,20 @@ def release_source(
         raise ValueError("give only one of --release-json, --release-header and --release-text")
     if json is not None:
         names = _names_from(json)
-        return ReleaseSource(f"--release-json {json}", lambda response: _json(response, names))
+        return ReleaseSource("json", json, lambda response: _json(response, names))
     if header is not None:
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", header):
+        if not TOKEN.fullmatch(header):
             raise ValueError(f"{header!r} is no name of a header")
-        return ReleaseSource(
-            f"--release-header {header}", lambda response: _header(response, header)
-        )
-    if text is not None:
-        try:
-            pattern = re.compile(text)
-        except re.error as error:
-            raise ValueError(f"{text!r} is no regular expression: {error}") from None
-        if not pattern.groups:
-            raise ValueError(f"{text!r} has no group; put the release in parentheses")
-        return ReleaseSource(f"--release-text {text}", lambda response: _text(response, pattern))
-    return None
+        return ReleaseSource("header", header, lambda response: _header(response, header))
+    if text is None:
+        return None
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is no regular expression: {error}") from None
+    if not pattern.groups:
+        raise ValueError(f"{text!r} has no group; put the release in parentheses")
+    return ReleaseSource("text", text, lambda response: _text(response, pattern))
 
 
 def _names_from(pointer: str) -> list[str]:
@@ -82,62 +83,57 @@ def _names_from(pointer: str) -> list[str]:
 
 
 def _json(response: Response, names: list[str]) -> str:
-    _check_body(response)
+    if not response.complete:
+        raise _MissingError("the body is too large")
     try:
         # A number stays as it is written: 1.10 is not 1.1.
-        value = json.loads(response.body, parse_int=str, parse_float=str, parse_constant=str)
+        value = json.loads(_body(response), parse_int=str, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError):
         raise _MissingError(f"the body is no JSON: {_excerpt(response)}") from None
-    at = ""
+    place = ""
     for name in names:
-        value = _member(value, name, at)
-        at = f"{at}/{name}"
+        members = value
+        if isinstance(value, list):
+            members = {str(at): item for at, item in enumerate(value)}
+        if not isinstance(members, dict) or name not in members:
+            what = f"{place or 'the body'} is {_description(value)}"
+            raise _MissingError(f"{what}, without {_shown(name)}")
+        value, place = members[name], f"{place}/{_shown(name)}"
     if isinstance(value, str) and value.strip():
         return value.strip()
-    raise _MissingError(f"{_shown(at)} is {'empty' if isinstance(value, str) else _kind(value)}")
+    raise _MissingError(f"{place} is {_description(value)}")
 
 
-def _member(value: Any, name: str, at: str) -> Any:
-    where = f"{_shown(at)} is" if at else "the body is"
+def _description(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"an object with the members {', '.join(map(_shown, list(value)[:10])) or 'none'}"
     if isinstance(value, list):
-        if re.fullmatch("0|[1-9][0-9]{0,8}", name) and int(name) < len(value):
-            return value[int(name)]
-        raise _MissingError(f"{where} an array of {len(value)} without {_shown(name)}")
-    if not isinstance(value, dict):
-        raise _MissingError(f"{where} {_kind(value)} and has no member {_shown(name)}")
-    if name not in value:
-        members = ", ".join(_shown(member) for member in list(value)[:10]) or "none"
-        owner = f"{_shown(at)} has" if at else "the object has"
-        raise _MissingError(f"{owner} no member {_shown(name)}; its members: {members}")
-    return value[name]
+        return f"an array of {len(value)}"
+    if isinstance(value, str):
+        return "a string" if value.strip() else "empty"
+    return json.dumps(value)
 
 
 def _header(response: Response, name: str) -> str:
     value = response.header(name)
     if value:
         return value
-    there = ", ".join(_shown(given) for given in list(response.headers)[:20]) or "none"
+    there = ", ".join(map(_shown, list(response.headers)[:20])) or "none"
     raise _MissingError(f"there is no header {name}; the headers: {there}")
 
 
 def _text(response: Response, pattern: re.Pattern[str]) -> str:
-    _check_coding(response)
-    match = pattern.search(response.body.decode(errors="replace"))
+    match = pattern.search(_body(response).decode(errors="replace"))
     if match and match[1] and match[1].strip():
         return match[1].strip()
     raise _MissingError(f"the expression does not match the text: {_excerpt(response)}")
 
 
-def _check_body(response: Response) -> None:
-    _check_coding(response)
-    if not response.complete:
-        raise _MissingError("the body is too large")
-
-
-def _check_coding(response: Response) -> None:
+def _body(response: Response) -> bytes:
     coding = response.header("Content-Encoding") or "identity"
     if coding.lower() != "identity":
         raise _MissingError(f"the body is coded as {_shown(coding)}, which was not asked for")
+    return response.body
 
 
 def _excerpt(response: Response) -> str:
@@ -147,13 +143,6 @@ def _excerpt(response: Response) -> str:
 
 def _shown(name: str) -> str:
     return printable(name, 40)
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    kinds = {dict: "an object", list: "an array", bool: "true or false"}
-    return kinds.get(type(value), "a string")
 
 
 def cache_hit(response: Response) -> str | None:
@@ -168,91 +157,62 @@ def cache_hit(response: Response) -> str | None:
     return None
 
 
-class ReleaseProbe:
-    """Pings the exact URL of any service with GET. Threads may share it."""
+class ReleaseProbe(Probe):
+    """Pings the exact URL of any service with GET."""
 
     def __init__(self, client: HttpClient, ids: RunIds, source: ReleaseSource) -> None:
-        self._client, self._ids, self._source = client, ids, source
+        super().__init__(client, ids)
+        self._source = source
 
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """The latest list of the service's addresses; none where a proxy chooses."""
-        return self._client.addresses
-
-    @property
-    def warnings(self) -> list[str]:
-        """Sentences on the URL and on the addresses."""
-        return self._client.warnings
-
-    def ping(
-        self, *, expect: str | None, timeout: float, bogus: bool = False, due: float | None = None
-    ) -> PingResult:
-        """Send one ping; see Probe."""
-        request_id = self._ids.request_id()
-        sent = self._ids.bogus_release() if bogus else expect
-        headers = [
-            ("Accept", "*/*"),
-            ("Cache-Control", "no-cache"),
-            (contract.REQUEST_ID_HEADER, request_id),
-        ]
-        if sent is not None:
-            headers.append((contract.EXPECT_RELEASE_HEADER, sent))
-        known, exchange = ping_with(
-            self._client, Request("GET", "", tuple(headers)), request_id, timeout, due
-        )
-        response = exchange.response
-        if response is None:
-            return PingResult(**known, bogus=bogus)
-        named = origin(response)
-        release, missing = self._release_of(response)
-        verdict = self._judge(response, release, missing, sent)
-        return PingResult(
-            **known,
-            bogus=bogus,
-            release=release,
-            instance=named["instance"],
-            worker=named["worker"],
-            outcome=verdict.outcome,
-            failure=verdict.failure,
-            detail=verdict.detail,
-            remedy=verdict.remedy,
-            permanent=verdict.permanent,
-        )
-
-    def _release_of(self, response: Response) -> tuple[str | None, str]:
-        """Return the release that the response tells, or None and what is there instead."""
-        try:
-            return printable(self._source.read(response)), ""
-        except _MissingError as missing:
-            return None, str(missing)
+    def _request(self, ping: Ping) -> Request:
+        headers = (("Accept", "*/*"), ("Cache-Control", "no-cache"), *ping.headers)
+        return Request("GET", "", headers)
 
     def _judge(
-        self, response: Response, release: str | None, missing: str, sent: str | None
-    ) -> Verdict:
-        """Return what the response says; `sent` is what went out as Expect-Release."""
+        self, ping: Ping, response: Response, _elapsed_s: float
+    ) -> tuple[Judgement, dict[str, Any]]:
+        release, missing = None, ""
+        try:
+            release = self._read(response, ping.expected)
+        except _MissingError as error:
+            missing = str(error)
+        named = {**origin(response), "release": release, "commit": None}
+        return self._judgement_of(ping, response, release, missing), named
+
+    def _read(self, response: Response, expected: str | None) -> str | None:
+        """Return the release that the response tells. Raises _MissingError.
+
+        The body of a 412 is about the request. An expression may match any page of a proxy, so
+        in the text of a 5xx only the expected release counts.
+        """
+        kind = self._source.kind
+        if response.status == MISMATCH_STATUS and kind != "header":
+            return None
+        release = printable(self._source.read(response))
+        loose = response.status >= 500 and kind == "text"
+        named = expected is not None and contract.release_matches(expected, release, release)
+        return None if loose and not named else release
+
+    def _judgement_of(
+        self, ping: Ping, response: Response, release: str | None, missing: str
+    ) -> Judgement:
+        """Return what the response says; `missing` is what is there where no release is."""
         status = response.status
-        if sent is not None and status == MISMATCH_STATUS:
-            if release is not None and contract.release_matches(sent, release, None):
-                detail = "412 from a service that names the very release asked for"
-                return Verdict(Outcome.INCORRECT, Failure.OTHER_STATUS, detail)
-            return Verdict(Outcome.MISMATCH)
-        verdict = gateway_verdict(response, self._client.target, "")
-        if verdict is not None:
-            return verdict
+        if ping.expected is not None and status == MISMATCH_STATUS:
+            return mismatch(ping.expected, release, release)
+        judgement = common_judgement(response, self._client, "")
+        if judgement is not None:
+            return judgement
+        if 200 <= status < 300 and release is None:
+            remedy = f"Check the URL and --release-{self._source.kind} {self._source.given!r}."
+            detail = f"{status}, but {missing}"
+            return Judgement(Outcome.NOT_REACHED, Failure.NOT_THE_SERVICE, detail, remedy)
         if 200 <= status < 300:
-            if release is None:
-                detail = f"{status}, but {missing}"
-                return Verdict(
-                    Outcome.NOT_REACHED,
-                    Failure.NOT_THE_SERVICE,
-                    detail,
-                    f"Check the URL and {self._source.option}.",
-                )
             hit = cache_hit(response)
-            if hit is not None:
-                return Verdict(Outcome.CACHED, detail=f"from a cache ({hit})")
-            return Verdict(Outcome.CORRECT)
+            if hit is None:
+                return Judgement(Outcome.CORRECT)
+            return Judgement(Outcome.CACHED, detail=f"from a cache ({hit})")
         if status >= 500 and release is not None:
             detail = f"{status} from release {release}"
-            return Verdict(Outcome.INCORRECT, Failure.SERVER_ERROR, detail)
-        return other_verdict(response, self._client)
+            return Judgement(Outcome.INCORRECT, Failure.SERVER_ERROR, detail)
+        return not_the_service(response, self._client)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from petsage.client.result import Failure, NoResponseError, Outcome
+
 MAX_BODY_BYTES = 262_144
 MAX_HEAD_BYTES = 65_536
 MAX_INTERIM_RESPONSES = 20
@@ -14,14 +16,6 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: .*)?")
 # The blanks around a value are stripped elsewhere: a pattern that does it takes quadratic time.
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,12})[ \t]*(?:;.*)?")
-
-
-class NotHttpError(Exception):
-    """What came is no HTTP/1 response; the argument says why."""
-
-
-class CutResponseError(Exception):
-    """The connection was closed before the response was complete; the argument says where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +34,18 @@ class Response:
 
 def printable(text: str, limit: int = 200) -> str:
     """Return what a peer sent as text that colours no terminal and starts no line."""
+    if len(text) <= limit and text.isprintable():
+        return text
     shown = "".join(char if char.isprintable() else "?" for char in text[: limit + 1])
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+
+
+def _not_http(detail: str) -> NoResponseError:
+    return NoResponseError(Failure.NOT_THE_SERVICE, detail, Outcome.NOT_REACHED)
+
+
+def _cut(detail: str) -> NoResponseError:
+    return NoResponseError(Failure.RESET, f"the connection was closed {detail}")
 
 
 class _Reader:
@@ -64,11 +68,11 @@ class _Reader:
         """Wait for the first bytes only: what is not HTTP may never end its first line."""
         while True:
             if not _START.startswith(self._buffer[: len(_START)]):
-                raise NotHttpError("what responds there does not speak HTTP")
+                raise _not_http("what responds there does not speak HTTP")
             if len(self._buffer) >= len(_START):
                 return
             if not self._more():
-                raise CutResponseError("the connection was closed without a response")
+                raise _cut("without a response")
 
     def line(self) -> bytes:
         """Return the next line without its end. All lines together have one limit."""
@@ -76,18 +80,18 @@ class _Reader:
         while (end := self._buffer.find(b"\n", searched)) < 0:
             searched = len(self._buffer)
             if searched > self._head_left:
-                raise NotHttpError(f"the response's head is over {MAX_HEAD_BYTES} bytes")
+                raise _not_http(f"the response's head is over {MAX_HEAD_BYTES} bytes")
             if not self._more():
-                raise CutResponseError("the connection was closed within the response")
+                raise _cut("within the response")
         self._head_left -= end + 1
         if self._head_left < 0:
-            raise NotHttpError(f"the response's head is over {MAX_HEAD_BYTES} bytes")
+            raise _not_http(f"the response's head is over {MAX_HEAD_BYTES} bytes")
         return self._take(end + 1).rstrip(b"\r\n")
 
     def exactly(self, count: int) -> bytes:
         while len(self._buffer) < count:
             if not self._more():
-                raise CutResponseError("the connection was closed within the response's body")
+                raise _cut("within the response's body")
         return self._take(count)
 
     def to_the_end(self) -> tuple[bytes, bool]:
@@ -100,8 +104,8 @@ class _Reader:
 def read_response(recv: Callable[[], bytes], *, method: str = "POST") -> Response:
     """Return the response that `recv` yields piece by piece; b"" is the connection's end.
 
-    Interim (1xx) responses are skipped. Raises NotHttpError and CutResponseError, and whatever
-    `recv` does.
+    Interim (1xx) responses are skipped. Raises NoResponseError where it is cut short or is no
+    HTTP/1 response, and whatever `recv` does.
     """
     reader = _Reader(recv)
     reader.check_start()
@@ -112,19 +116,19 @@ def read_response(recv: Callable[[], bytes], *, method: str = "POST") -> Respons
             headers = {name: ", ".join(dict.fromkeys(values)) for name, values in fields.items()}
             return Response(status, headers, body, complete)
         if status == 101:
-            raise NotHttpError("the response switches protocols, which nobody asked for")
-    raise NotHttpError(f"over {MAX_INTERIM_RESPONSES} interim responses came")
+            raise _not_http("the response switches protocols, which nobody asked for")
+    raise _not_http(f"over {MAX_INTERIM_RESPONSES} interim responses came")
 
 
 def _head(reader: _Reader) -> tuple[int, dict[str, list[str]]]:
     match = _STATUS_LINE.fullmatch(reader.line())
     if not match:
-        raise NotHttpError("what responds there does not speak HTTP/1")
+        raise _not_http("what responds there does not speak HTTP/1")
     fields: dict[str, list[str]] = {}
     while line := reader.line():
         field = _FIELD.fullmatch(line)
         if not field:
-            raise NotHttpError("the response's head has a line that is no header")
+            raise _not_http("the response's head has a line that is no header")
         name, value = field[1].decode("ascii").lower(), field[2].strip(b" \t").decode("latin-1")
         fields.setdefault(name, []).append(value)
     return int(match[1]), fields
@@ -139,13 +143,13 @@ def _body(
     if "transfer-encoding" in fields:
         codings = ",".join(fields["transfer-encoding"]).lower().replace(" ", "")
         if codings != "chunked":
-            raise NotHttpError("the response has a transfer coding other than chunked")
+            raise _not_http("the response has a transfer coding other than chunked")
         return _chunks(reader)
     if "content-length" in fields:
         lengths = {part.strip() for value in fields["content-length"] for part in value.split(",")}
         length = lengths.pop()
         if lengths or not re.fullmatch("[0-9]{1,18}", length):
-            raise NotHttpError("the response's Content-Length is no number")
+            raise _not_http("the response's Content-Length is no number")
         return reader.exactly(min(int(length), MAX_BODY_BYTES)), int(length) <= MAX_BODY_BYTES
     return reader.to_the_end()
 
@@ -155,7 +159,7 @@ def _chunks(reader: _Reader) -> tuple[bytes, bool]:
     while True:
         size_line = _CHUNK_SIZE.fullmatch(reader.line())
         if not size_line:
-            raise NotHttpError("the response's chunks are malformed")
+            raise _not_http("the response's chunks are malformed")
         size = int(size_line[1], 16)
         if not size:
             break
@@ -164,7 +168,7 @@ def _chunks(reader: _Reader) -> tuple[bytes, bool]:
             return bytes(body), False
         body += reader.exactly(size)
         if reader.line():
-            raise NotHttpError("the response's chunks are malformed")
+            raise _not_http("the response's chunks are malformed")
     while reader.line():
         pass  # trailers
     return bytes(body), True

@@ -6,6 +6,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from petsage.contract import COMMIT_PREFIX_MIN_DIGITS, release_matches
 
@@ -44,6 +45,32 @@ class Outcome(StrEnum):
     RATE_LIMITED = "rate-limited"
     # A correct response of any service that came from a cache, and so proves nothing.
     CACHED = "cached"
+
+
+class Judgement(NamedTuple):
+    """What a ping says, in the terms of a PingResult."""
+
+    outcome: Outcome
+    failure: Failure | None = None
+    detail: str = ""
+    remedy: str = ""
+    permanent: bool = False
+
+
+class NoResponseError(Exception):
+    """No response came of a request, for the reason that `judgement` gives."""
+
+    def __init__(
+        self,
+        failure: Failure,
+        detail: str,
+        outcome: Outcome = Outcome.DOWN,
+        remedy: str = "",
+        *,
+        permanent: bool = False,
+    ) -> None:
+        super().__init__(detail)
+        self.judgement = Judgement(outcome, failure, detail, remedy, permanent)
 
 
 def _is_commit(text: str) -> bool:

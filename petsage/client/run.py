@@ -94,6 +94,11 @@ class Run:
         )
 
     @property
+    def proved(self) -> bool:
+        """Whether the streak is complete, with every address that the name has at the end."""
+        return self.streak.complete(self.addresses)
+
+    @property
     def wrong(self) -> bool:
         """Whether the expected release (None: the service) responds incorrectly at the end.
 

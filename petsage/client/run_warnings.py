@@ -30,7 +30,7 @@ def warnings_of(run: Run) -> Iterator[str]:
     history = run.history
     yield from _lost_headers(history.results)
     yield from _smoke_test(run) if run.kind == "smoke-test" else _rollout(run)
-    if run.streak.interruptions and run.streak.complete(run.addresses):
+    if run.streak.interruptions and run.proved:
         times = counted(run.streak.interruptions, "time")
         yield f"The streak was interrupted {times} before it was complete."
     cached = [one for one in history.results if one.outcome is Outcome.CACHED]
@@ -67,7 +67,7 @@ def _smoke_test(run: Run) -> Iterator[str]:
         counts = pairs({named(name): one.count for name, one in history.releases.items()})
         yield f"More than one release responded: {counts}. Use --expect-release."
     failures = [one for one in history.results if one.failure is not None]
-    if failures and run.streak.complete(run.addresses):
+    if failures and run.proved:
         classes = pairs(failed_by_class(failures))
         yield f"{counted(len(failures), 'ping')} failed ({classes}) and did not count."
 

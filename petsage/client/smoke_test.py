@@ -168,11 +168,11 @@ class _Pings:
         plan = self._plan
         if result.failure is None and not self._run.streak.waiting:
             return plan.interval
-        # Each address gets the pause between two of its pings. A dead one delays no other.
-        pause = RETRY_SECONDS / max(1, len(self._run.addresses))
-        if result.failure is None or result.retry_after_s is None:
-            # The Retry-After of a 412 is for curl: one release responds while another starts.
-            return max(plan.interval, pause)
-        # A Retry-After of 0 is no leave to flood what is down.
-        asked = max(RETRY_SECONDS, min(result.retry_after_s, MAX_RETRY_AFTER_SECONDS))
-        return max(plan.interval, asked)
+        limited = result.outcome is Outcome.RATE_LIMITED
+        if result.failure is not None and (limited or result.retry_after_s is not None):
+            # A Retry-After of 0 is no leave to flood what is down.
+            asked = min(result.retry_after_s or 0.0, MAX_RETRY_AFTER_SECONDS)
+            return max(plan.interval, RETRY_SECONDS, asked)
+        # The Retry-After of a 412 is for curl. Each address gets the pause between two of its own
+        # pings, so that a dead one delays no other.
+        return max(plan.interval, RETRY_SECONDS / max(1, len(self._run.addresses)))

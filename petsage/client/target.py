@@ -8,43 +8,15 @@ from urllib.parse import urlsplit
 
 from petsage import contract
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _PATH = re.compile(r"[!-~]*")
 # The client sets these itself: with another value the ping would not mean what it says.
-_OWN_HEADERS = frozenset(
-    name.lower()
-    for name in (
-        "Accept-Encoding",
-        "Connection",
-        "Content-Length",
-        "Content-Type",
-        "Expect",
-        "Transfer-Encoding",
-        "Upgrade",
-        contract.REQUEST_ID_HEADER,
-        contract.EXPECT_RELEASE_HEADER,
-    )
-)
-# The longer ones first: one ends with another.
-_ROUTES = sorted(
-    (
-        contract.SMOKE_TEST_PATH,
-        contract.SMOKE_TEST_V1_PATH,
-        contract.BACKEND_SMOKE_TEST_PATH,
-        contract.LOGGING_SMOKE_TEST_PATH,
-        contract.API_HEALTH_PATH,
-        contract.SYSTEM_HEALTH_PATH,
-        contract.LIVE_PATH,
-        contract.READY_PATH,
-        contract.VERSION_PATH,
-        contract.DOCS_PATH,
-        contract.REDOC_PATH,
-        contract.OPENAPI_PATH,
-    ),
-    key=len,
-    reverse=True,
-)
+_OWN_HEADERS = {"accept-encoding", "connection", "content-length", "content-type", "expect"}
+_OWN_HEADERS |= {"transfer-encoding", "upgrade", contract.REQUEST_ID_HEADER.lower()}
+# The longer ones first, as one ends with another; `/` is the base itself.
+_PATHS = {value for name, value in vars(contract).items() if name.endswith("_PATH")}
+_ROUTES = sorted(_PATHS - {contract.WELCOME_PATH}, key=len, reverse=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +46,7 @@ def header_from(text: str) -> tuple[str, str]:
     """
     name, colon, value = text.partition(":")
     name, value = name.strip(), value.strip()
-    if not colon or not _TOKEN.fullmatch(name):
+    if not colon or not TOKEN.fullmatch(name):
         raise ValueError(f"{text!r} is no header; write it as 'Name: value'")
     if not _VALUE.fullmatch(value):
         raise ValueError(f"the value of {name!r} has characters that no header may have")

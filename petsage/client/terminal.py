@@ -5,6 +5,7 @@ Import this module only where stderr is a terminal: loading rich takes longer th
 
 from __future__ import annotations
 
+import os
 import statistics
 import threading
 import time
@@ -51,8 +52,10 @@ class LiveView:
     is_live = True
 
     def __init__(self, stream: TextIO, *, colour: bool) -> None:
+        # A stream of its own: Python can't exit while a thread is blocked in writing to sys.stderr.
+        own = os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding, errors="replace")
         self._console = Console(
-            file=stream,
+            file=own,
             force_terminal=True,
             # NO_COLOR alone would leave bold and dim.
             color_system="auto" if colour else None,
@@ -61,30 +64,27 @@ class LiveView:
             emoji=False,
         )
         self._began = time.monotonic()
-        self._next = 0.0
-        self._colours: dict[str, str] = {}
-        self._view: RenderableType = ""
+        self._run: Run | None = None
+        self._doing = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._draw, name="petsage-view", daemon=True)
         self._thread.start()
 
     def __call__(self, run: Run, doing: str = "") -> None:
-        """Take note of how far the run is; another thread draws it."""
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._view = view(run, doing, now - self._began, self._console.width, self._colours)
-        took = time.monotonic() - now
-        self._next = now + max(REFRESH_SECONDS, took / _MAX_SHARE_OF_TIME)
+        """Take note of the run, and of what it does now."""
+        self._run, self._doing = run, doing
 
     def write_line(self, line: str) -> None:
         """Write a line above the view."""
-        self._console.print(Text.from_ansi(line), soft_wrap=True)
+        with suppress(OSError, ValueError):
+            self._console.print(Text.from_ansi(line), soft_wrap=True)
 
     def close(self) -> None:
         """Remove the view."""
         self._stop.set()
         self._thread.join(_LAST_DRAWING_SECONDS)
+        if not self._thread.is_alive():
+            self._console.file.close()
 
     def _draw(self) -> None:
         if self._stop.wait(_FIRST_SECONDS):
@@ -96,11 +96,17 @@ class LiveView:
             redirect_stdout=False,
             redirect_stderr=False,
         )
+        colours: dict[str, str] = {}
         # A terminal that is gone must not end the run.
         with suppress(OSError, ValueError), live:
             while True:
-                live.update(self._view, refresh=True)
-                if self._stop.wait(REFRESH_SECONDS):
+                began = time.monotonic()
+                if self._run is not None:
+                    elapsed_s, width = began - self._began, self._console.width
+                    live.update(view(self._run, self._doing, elapsed_s, width, colours))
+                    live.refresh()
+                took = time.monotonic() - began
+                if self._stop.wait(max(REFRESH_SECONDS, took / _MAX_SHARE_OF_TIME)):
                     return
 
 
@@ -117,14 +123,13 @@ def view(
     if run.kind == "rollout":
         lines += ["", _table(run, width, colours), ""]
         note = f"last failure: {failures[-1].failure}: {failures[-1].detail}" if failures else ""
-    footer = _line()
-    if command := command_phrase(run):
-        footer.append(f"{command}   ")
-    if width >= 60 and not streak.waiting:
+    command, phrase = command_phrase(run), streak_phrase(run)
+    footer = _line().append(f"{command}   " if command else "")
+    if not streak.waiting and footer.cell_len + _BAR + 1 + len(phrase) <= width:
         filled = min(_BAR, _BAR * streak.reached // streak.needed)
         footer.append("━" * filled, style="green").append("─" * (_BAR - filled), style="dim")
         footer.append(" ")
-    lines.append(footer.append(streak_phrase(run)))
+    lines.append(footer.append(phrase))
     if note:
         lines.append(_line().append(note, style="dim"))
     return Group(*lines)

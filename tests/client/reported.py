@@ -32,9 +32,8 @@ def run_of(
 ) -> Run:
     """Return a run whose pings came to these results at even intervals."""
     results = [make(due_at=STARTED_AT + number * every_s) for number, make in enumerate(makes)]
-    return run_of_results(
-        results, kind=kind, expected=expected, consecutive=consecutive, instances=instances, **fields
-    )
+    fields |= {"kind": kind, "expected": expected}
+    return run_of_results(results, consecutive=consecutive, instances=instances, **fields)
 
 
 def run_of_results(
@@ -67,6 +66,8 @@ def run_of_results(
             run.streak.begin_anew()
             ended_at = None
         run.streak.add(one)
+    if ended_at is not None:
+        run.streak.begin_anew()
     if run.history.results and not run.elapsed_s:
         run.elapsed_s = run.history.results[-1].due_at - STARTED_AT + 0.01
     return run
@@ -105,6 +106,7 @@ def watched(
     lost: float = 0.3,
     detail: str = "the connection was reset",
     argv: tuple[str, ...] | None = None,
+    consecutive: int = 20,
 ) -> Run:
     """Return a rollout: old, then both, then new; halfway a share of `lost` fails."""
     draw = random.Random(3)
@@ -130,4 +132,5 @@ def watched(
     if argv:
         deploy = DeployResult(argv, STARTED_AT + span * 0.1, STARTED_AT + span * 0.75, 0)
     fields = {"rate": rate, "elapsed_s": span, "deploy": deploy}
-    return run_of_results(results, kind="rollout", expected=new, consecutive=20, **fields)
+    fields |= {"kind": "rollout", "expected": new}
+    return run_of_results(results, consecutive=consecutive, **fields)

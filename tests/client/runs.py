@@ -128,5 +128,5 @@ def smoke_test(url: str, *arguments: object, within: float = 60.0, **variables: 
 
 def rollout(url: str, *arguments: object, within: float = 60.0, **variables: str) -> Done:
     """Run `petsage rollout` for release v43, fast, with a JSON report."""
-    fast = ("--expect-release", "v43", "--rate", 50, "--consecutive", 5, "--format", "json")
+    fast = ("--expect-release", "v43", "--rate", 25, "--consecutive", 5, "--format", "json")
     return petsage("rollout", url, *fast, *arguments, within=within, **variables)

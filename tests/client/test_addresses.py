@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from petsage.client.addresses import Address, Addresses, NoAddressError, address_from, has_route
-from petsage.client.result import Failure
+from petsage.client.addresses import Address, Addresses, address_from, has_route
+from petsage.client.result import Failure, NoResponseError
 
 FIRST, SECOND, THIRD = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 V6 = "2001:db8::1"
@@ -111,9 +111,11 @@ def test_a_name_that_does_not_resolve_is_asked_for_again_after_a_second() -> Non
     addresses = dns.addresses()
     for now in (0.0, 0.5):
         dns.now = now
-        with pytest.raises(NoAddressError, match=r"'app.example' does not resolve: Name") as caught:
+        with pytest.raises(
+            NoResponseError, match=r"'app.example' does not resolve: Name"
+        ) as caught:
             addresses.next(5)
-        assert (caught.value.failure, dns.lookups) == (Failure.DNS, 1)
+        assert (caught.value.judgement.failure, dns.lookups) == (Failure.DNS, 1)
     dns.now, dns.record = 1.5, [FIRST]
     assert hosts(addresses, 1) == [FIRST]
     assert addresses.warnings == []
@@ -123,7 +125,7 @@ def test_an_error_of_the_encoding_is_a_name_that_does_not_resolve() -> None:
     def resolve(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
         raise UnicodeError("label too long")
 
-    with pytest.raises(NoAddressError, match="label too long"):
+    with pytest.raises(NoResponseError, match="label too long"):
         Addresses("app.example", 443, resolve=resolve).next(5)
 
 
@@ -137,7 +139,7 @@ def test_a_lookup_that_hangs_ends_by_the_deadline_and_takes_one_thread() -> None
     addresses = Addresses("app.example", 443, resolve=hang)
     before = threading.active_count()
     for _ in range(5):
-        with pytest.raises(NoAddressError, match="took too long"):
+        with pytest.raises(NoResponseError, match="took too long"):
             addresses.next(0.01)
     assert threading.active_count() <= before + 1
     release.set()
@@ -185,7 +187,7 @@ def test_one_family_can_be_chosen(family: int, found: str) -> None:
 
 
 def test_a_family_that_the_name_does_not_have_is_no_address() -> None:
-    with pytest.raises(NoAddressError, match=r"'app.example' has no IPv6 address"):
+    with pytest.raises(NoResponseError, match=r"'app.example' has no IPv6 address"):
         Dns(FIRST).addresses(family=socket.AF_INET6).next(5)
 
 
@@ -197,31 +199,36 @@ def test_a_family_without_a_route_is_left_out_with_a_warning() -> None:
     addresses = Dns(FIRST, V6).addresses(routable=only_v4)
     assert hosts(addresses, 3) == [FIRST] * 3
     assert addresses.latest == (f"{FIRST}:443",)
-    assert addresses.warnings == [
-        "The IPv6 addresses are left out: there is no route to them from here."
-    ]
+    assert addresses.warnings == ["The IPv6 addresses are left out: there is no route from here."]
 
 
 def test_no_route_at_all_is_no_address() -> None:
-    with pytest.raises(NoAddressError, match="no route to ") as caught:
+    with pytest.raises(NoResponseError, match="no route to ") as caught:
         Dns(V6).addresses(routable=only_v4).next(5)
-    assert caught.value.failure is Failure.REFUSED
+    assert caught.value.judgement.failure is Failure.REFUSED
 
 
-def test_a_family_is_left_out_until_the_next_lookup_and_never_the_last_one() -> None:
-    dns = Dns(FIRST, V6)
+def test_an_address_is_left_out_until_the_next_lookup() -> None:
+    dns = Dns(FIRST, V6, "2001:db8::2")
     addresses = dns.addresses()
-    unreachable = address_from(V6, 443)
     addresses.next(5)
-    assert addresses.leave_out(unreachable, "nothing answers") is True
-    assert hosts(addresses, 3) == [FIRST] * 3
-    assert addresses.leave_out(address_from(FIRST, 443)) is False
-    assert addresses.latest == (f"{FIRST}:443",)
-    assert addresses.warnings == ["The IPv6 addresses are left out: nothing answers."]
+    assert addresses.leave_out(address_from(V6, 443), "nothing answers") is True
+    hosts(addresses, 2)
+    assert set(hosts(addresses, 4)) == {FIRST, "2001:db8::2"}
+    assert addresses.latest == (f"{FIRST}:443", "[2001:db8::2]:443")
+    assert addresses.warnings == [f"[{V6}]:443 is left out: nothing answers."]
     dns.now = 2.0
     addresses.next(5)
     settle()
-    assert set(hosts(addresses, 3)) == {FIRST, V6}
+    hosts(addresses, 2)
+    assert set(hosts(addresses, 3)) == {FIRST, V6, "2001:db8::2"}
+
+
+def test_the_only_family_is_never_left_out() -> None:
+    addresses = Dns(FIRST, SECOND).addresses()
+    addresses.next(5)
+    assert addresses.leave_out(address_from(FIRST, 443)) is False
+    assert addresses.latest == (f"{FIRST}:443", f"{SECOND}:443")
 
 
 @pytest.mark.parametrize("host", ["192.0.2.7", "127.1", "2001:db8::7"])

@@ -15,6 +15,7 @@ from petsage import __version__
 from petsage.client import http_client
 from petsage.client.addresses import Address, Addresses, address_from
 from petsage.client.http_client import Exchange, HttpClient, Request
+from petsage.client.response import Response
 from petsage.client.result import Failure, Outcome
 from petsage.client.target import target_from
 from tests.client.servers import http, resets, serving, serving_at, silent, swallowing
@@ -30,9 +31,9 @@ def asked(url: str, request: Request = GET, timeout: float = 20.0, **more: Any) 
 def test_a_response_with_its_address_and_phases() -> None:
     with serving(lambda *_: http(200, b"hello")) as server:
         exchange = asked(server.url)
-    assert exchange.response is not None
-    assert (exchange.response.status, exchange.response.body) == (200, b"hello")
-    assert (exchange.failure, exchange.address) == (None, server.address)
+    assert isinstance(exchange.result, Response)
+    assert (exchange.result.status, exchange.result.body) == (200, b"hello")
+    assert exchange.address == server.address
     assert list(exchange.phases) == ["dns", "connect", "write", "wait", "read"]
     assert sum(exchange.phases.values()) <= exchange.elapsed_s
     assert abs(exchange.began_at - time.time()) < 60
@@ -68,8 +69,8 @@ def test_a_redirect_is_not_followed() -> None:
     with serving(lambda *_: http(302, Location="/elsewhere")) as server:
         exchange = asked(server.url)
         assert len(server.requests) == 1
-    assert exchange.response is not None
-    assert exchange.response.status == 302
+    assert isinstance(exchange.result, Response)
+    assert exchange.result.status == 302
 
 
 @pytest.mark.parametrize(
@@ -86,8 +87,8 @@ def test_a_redirect_is_not_followed() -> None:
 def test_what_is_no_whole_response(sent: bytes, failure: Failure, outcome: Outcome) -> None:
     with serving(lambda *_: sent) as server:
         exchange = asked(server.url)
-    assert (exchange.response, exchange.failure, exchange.outcome) == (None, failure, outcome)
-    assert exchange.detail
+    assert (exchange.result.failure, exchange.result.outcome) == (failure, outcome)
+    assert exchange.result.detail
 
 
 def test_html_without_a_line_end_is_told_at_once() -> None:
@@ -97,18 +98,21 @@ def test_html_without_a_line_end_is_told_at_once() -> None:
 
     with serving(respond) as server:
         exchange = asked(server.url, timeout=300)
-    assert (exchange.failure, exchange.outcome) == (Failure.NOT_THE_SERVICE, Outcome.NOT_REACHED)
+    assert (exchange.result.failure, exchange.result.outcome) == (
+        Failure.NOT_THE_SERVICE,
+        Outcome.NOT_REACHED,
+    )
 
 
 def test_a_reset() -> None:
     with serving(resets) as server:
         exchange = asked(server.url)
-    assert (exchange.failure, exchange.outcome) == (Failure.RESET, Outcome.DOWN)
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.RESET, Outcome.DOWN)
 
 
 def test_nothing_that_listens() -> None:
     exchange = asked(f"http://127.0.0.1:{free_port()}")
-    assert (exchange.failure, exchange.outcome) == (Failure.REFUSED, Outcome.DOWN)
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.REFUSED, Outcome.DOWN)
     assert exchange.address is not None
     assert list(exchange.phases) == ["dns", "connect"]
 
@@ -120,8 +124,8 @@ def test_a_connection_that_never_comes_about_takes_its_share_of_the_time(
     port = free_port()
     with swallowing("127.0.0.1", port):
         exchange = asked(f"http://127.0.0.1:{port}", timeout=300)
-    assert (exchange.failure, exchange.outcome) == (Failure.TIMEOUT, Outcome.DOWN)
-    assert exchange.detail == "no connection within 0.05 s"
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.TIMEOUT, Outcome.DOWN)
+    assert exchange.result.detail == "no connection within 0.05 s"
 
 
 def trickling(_request: Any, connection: socket.socket) -> None:
@@ -145,10 +149,10 @@ def test_the_deadline_holds_over_every_phase(
 ) -> None:
     with serving(respond) as server:
         exchange = asked(server.url, timeout=0.2)
-    assert (exchange.failure, exchange.outcome) == (Failure.TIMEOUT, Outcome.DOWN)
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.TIMEOUT, Outcome.DOWN)
     assert list(exchange.phases)[-1] == phase
-    assert exchange.detail.startswith("no complete response within 0.2 s: ")
-    assert exchange.detail.endswith(doing)
+    assert exchange.result.detail.startswith("no complete response within 0.2 s: ")
+    assert exchange.result.detail.endswith(doing)
     assert exchange.elapsed_s < 10
 
 
@@ -156,7 +160,7 @@ def test_a_request_that_nobody_reads_ends_by_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         exchange = asked(url, Request("POST", "/", body=b"x" * 50_000_000), 0.3)
-    assert (exchange.failure, list(exchange.phases)[-1]) == (Failure.TIMEOUT, "write")
+    assert (exchange.result.failure, list(exchange.phases)[-1]) == (Failure.TIMEOUT, "write")
 
 
 def test_a_name_that_does_not_resolve_in_time_is_not_reached() -> None:
@@ -169,12 +173,12 @@ def test_a_name_that_does_not_resolve_in_time_is_not_reached() -> None:
     addresses = Addresses("app.example", 80, resolve=hang)
     exchange = asked("http://app.example", timeout=0.05, addresses=addresses)
     release.set()
-    assert (exchange.failure, exchange.outcome) == (Failure.DNS, Outcome.NOT_REACHED)
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.DNS, Outcome.NOT_REACHED)
     assert (exchange.address, list(exchange.phases)) == (None, ["dns"])
 
 
 def test_no_time_is_a_timeout() -> None:
-    assert asked("http://127.0.0.1:9", timeout=0.0).failure is Failure.TIMEOUT
+    assert asked("http://127.0.0.1:9", timeout=0.0).result.failure is Failure.TIMEOUT
 
 
 def resolving_to(*hosts: str) -> Callable[..., list[tuple[Any, ...]]]:
@@ -224,7 +228,7 @@ def two_families(port: int) -> Addresses:
     )
 
 
-def test_a_family_without_a_route_is_left_out_with_a_warning(
+def test_an_address_without_a_route_is_left_out_with_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     failing = Failing(monkeypatch, "::1", errno.ENETUNREACH)
@@ -234,7 +238,8 @@ def test_a_family_without_a_route_is_left_out_with_a_warning(
     assert {one.address for one in exchanges} == {server.address}
     assert failing.tried == 1
     assert client.addresses == (server.address,)
-    assert [warning[:32] for warning in client.warnings] == ["The IPv6 addresses are left out:"]
+    (warning,) = client.warnings
+    assert warning.startswith(f"[::1]:{server.port} is left out: ")
 
 
 @pytest.mark.parametrize(
@@ -253,8 +258,8 @@ def test_whose_fault_a_connection_is(
 ) -> None:
     Failing(monkeypatch, "127.0.0.1", number)
     exchange = asked("http://127.0.0.1:9")
-    assert (exchange.failure, exchange.outcome) == (Failure.REFUSED, outcome)
-    assert exchange.detail == "no connection: as the test wants"
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.REFUSED, outcome)
+    assert exchange.result.detail == "no connection: as the test wants"
 
 
 def test_a_host_that_is_unreachable_without_a_route_is_not_reached(
@@ -262,7 +267,7 @@ def test_a_host_that_is_unreachable_without_a_route_is_not_reached(
 ) -> None:
     Failing(monkeypatch, "127.0.0.1", errno.EHOSTUNREACH)
     monkeypatch.setattr(http_client, "has_route", lambda _: False)
-    assert asked("http://127.0.0.1:9").outcome is Outcome.NOT_REACHED
+    assert asked("http://127.0.0.1:9").result.outcome is Outcome.NOT_REACHED
 
 
 def test_localhost_is_one_machine_that_may_listen_on_one_of_its_addresses(
@@ -275,7 +280,9 @@ def test_localhost_is_one_machine_that_may_listen_on_one_of_its_addresses(
         named = HttpClient(target_from(f"http://app.example:{port}"), addresses=two_families(port))
         assert {local.request(GET, 20).address for _ in range(4)} == {server.address}
         assert (local.addresses, local.warnings) == ((server.address,), [])
-        assert [named.request(GET, 20).failure for _ in range(2)] == [Failure.REFUSED, None]
+        refused, served = (named.request(GET, 20).result for _ in range(2))
+        assert refused.failure is Failure.REFUSED
+        assert isinstance(served, Response)
         assert len(named.addresses) == 2
 
 

@@ -11,6 +11,7 @@ import trustme
 from petsage.client.addresses import Addresses
 from petsage.client.http_client import Exchange, HttpClient, Request, tls_context
 from petsage.client.proxy import Proxy, proxy_for
+from petsage.client.response import Response
 from petsage.client.result import Failure, Outcome
 from petsage.client.target import target_from
 from tests.client.contract.forward_proxy import forward_proxy
@@ -145,8 +146,8 @@ def test_https_goes_through_a_tunnel_to_a_name_that_the_proxy_resolves(
     with forward_proxy({"app.pets.example": (secure.host, secure.port)}) as proxy:
         exchange = through(proxy.url, HTTPS, authority)
     assert proxy.lines == ["CONNECT app.pets.example:443 HTTP/1.1"]
-    assert exchange.response is not None
-    assert exchange.response.body == b"secure"
+    assert isinstance(exchange.result, Response)
+    assert exchange.result.body == b"secure"
     assert exchange.address is None
     assert list(exchange.phases) == ["dns", "connect", "proxy", "tls", "write", "wait", "read"]
 
@@ -160,26 +161,32 @@ def test_http_is_asked_for_in_absolute_form() -> None:
         exchange = through(url, f"{HTTP}:8080/pets")
         assert "proxy-authorization" not in server.requests[0].headers
     assert proxy.lines == ["GET http://app.pets.example:8080/pets/ping HTTP/1.1"]
-    assert exchange.response is not None
+    assert isinstance(exchange.result, Response)
 
 
 @pytest.mark.parametrize("url", [HTTP, HTTPS])
 def test_a_proxy_that_wants_credentials_is_not_reached_and_permanent(url: str) -> None:
     with forward_proxy({}, "me:secret") as proxy:
         exchange = through(proxy.url.replace("//", "//me:wrong@"), url)
-    assert (exchange.failure, exchange.outcome) == (Failure.OTHER_STATUS, Outcome.NOT_REACHED)
-    assert exchange.permanent
-    assert f"the proxy {proxy.url} responded itself: 407" in exchange.detail
-    assert "--proxy" in exchange.remedy
-    assert "wrong" not in exchange.detail + exchange.remedy
+    assert (exchange.result.failure, exchange.result.outcome) == (
+        Failure.OTHER_STATUS,
+        Outcome.NOT_REACHED,
+    )
+    assert exchange.result.permanent
+    assert f"the proxy {proxy.url} responded itself: 407" in exchange.result.detail
+    assert "--proxy" in exchange.result.remedy
+    assert "wrong" not in exchange.result.detail + exchange.result.remedy
 
 
 @pytest.mark.parametrize("url", [HTTP, HTTPS])
 def test_a_proxy_that_is_gone_is_not_reached_and_named(url: str) -> None:
     gone = f"http://127.0.0.1:{free_port()}"
     exchange = through(gone, url)
-    assert (exchange.failure, exchange.outcome) == (Failure.REFUSED, Outcome.NOT_REACHED)
-    assert exchange.detail.startswith(f"the proxy {gone} can't be reached: ")
+    assert (exchange.result.failure, exchange.result.outcome) == (
+        Failure.REFUSED,
+        Outcome.NOT_REACHED,
+    )
+    assert exchange.result.detail.startswith(f"the proxy {gone} can't be reached: ")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +195,7 @@ def test_a_proxy_that_is_gone_is_not_reached_and_named(url: str) -> None:
         (constant(502), Failure.OTHER_STATUS),
         (constant(302, Location="http://login.example"), Failure.OTHER_STATUS),
         (resets, Failure.RESET),
-        (lambda *_: b"SSH-2.0\r\n", Failure.RESET),
+        (lambda *_: b"SSH-2.0\r\n", Failure.NOT_THE_SERVICE),
         (lambda *_: b"", Failure.RESET),
     ],
     ids=["502", "302", "reset", "no HTTP", "nothing"],
@@ -198,8 +205,8 @@ def test_a_proxy_that_makes_no_tunnel_is_not_reached_and_named(
 ) -> None:
     with serving(respond) as server:
         exchange = through(server.url, HTTPS)
-    assert (exchange.failure, exchange.outcome) == (failure, Outcome.NOT_REACHED)
-    assert exchange.detail.startswith(f"the proxy {server.url} ")
+    assert (exchange.result.failure, exchange.result.outcome) == (failure, Outcome.NOT_REACHED)
+    assert exchange.result.detail.startswith(f"the proxy {server.url} ")
 
 
 def test_a_proxy_that_never_makes_the_tunnel_ends_by_the_deadline() -> None:
@@ -207,15 +214,21 @@ def test_a_proxy_that_never_makes_the_tunnel_ends_by_the_deadline() -> None:
         target = target_from(HTTPS)
         client = HttpClient(target, proxy=proxy_for(target, {}, server.url))
         exchange = client.request(GET, 0.1)
-    assert (exchange.failure, exchange.outcome) == (Failure.TIMEOUT, Outcome.NOT_REACHED)
-    assert "waiting for the proxy" in exchange.detail
+    assert (exchange.result.failure, exchange.result.outcome) == (
+        Failure.TIMEOUT,
+        Outcome.NOT_REACHED,
+    )
+    assert "waiting for the proxy" in exchange.result.detail
 
 
 def test_squids_own_page_is_the_proxys() -> None:
     with serving(constant(503, X_Squid_Error="ERR_DNS_FAIL 0")) as server:
         exchange = through(server.url, HTTP)
-    assert (exchange.failure, exchange.outcome) == (Failure.OTHER_STATUS, Outcome.NOT_REACHED)
-    assert "responded itself: 503 ERR_DNS_FAIL 0" in exchange.detail
+    assert (exchange.result.failure, exchange.result.outcome) == (
+        Failure.OTHER_STATUS,
+        Outcome.NOT_REACHED,
+    )
+    assert "responded itself: 503 ERR_DNS_FAIL 0" in exchange.result.detail
 
 
 def test_the_proxys_name_is_the_one_that_is_looked_up() -> None:
@@ -226,5 +239,5 @@ def test_the_proxys_name_is_the_one_that_is_looked_up() -> None:
     proxy = Proxy("proxy.example", 3128)
     addresses = Addresses(proxy.host, proxy.port, resolve=resolve)
     exchange = HttpClient(target_from(HTTP), addresses=addresses, proxy=proxy).request(GET, 20)
-    assert (exchange.failure, exchange.outcome) == (Failure.DNS, Outcome.NOT_REACHED)
-    assert "'proxy.example' does not resolve" in exchange.detail
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.DNS, Outcome.NOT_REACHED)
+    assert "'proxy.example' does not resolve" in exchange.result.detail

@@ -84,16 +84,24 @@ def test_a_release_that_would_colour_a_terminal_is_shown_escaped() -> None:
 @pytest.mark.parametrize(
     ("source", "response", "detail"),
     [
-        (JSON, http(200, b'{"version": "1", "a\\n": 2}'), "its members: version, a?"),
-        (JSON, http(200, b"{}"), "its members: none"),
+        (
+            JSON,
+            http(200, b'{"version": "1", "a\\n": 2}'),
+            "object with the members version, a?, without release",
+        ),
+        (JSON, http(200, b"{}"), "with the members none, without release"),
         (JSON, http(200, b'{"release": null}'), "/release is null"),
         (JSON, http(200, b'{"release": ""}'), "/release is empty"),
         (JSON, http(200, b'{"release": {}}'), "/release is an object"),
-        (JSON, http(200, b'{"release": true}'), "/release is true or false"),
-        (JSON, http(200, b'["v1"]'), "the body is an array of 1 without release"),
-        (JSON, http(200, b'"v1"'), "the body is a string and has no member release"),
-        ({"json": "/a/b"}, http(200, b'{"a": {"c": 1}}'), "/a has no member b; its members: c"),
-        ({"json": "/a/1"}, http(200, b'{"a": ["v1"]}'), "/a is an array of 1 without 1"),
+        (JSON, http(200, b'{"release": true}'), "/release is true"),
+        (JSON, http(200, b'["v1"]'), "the body is an array of 1, without release"),
+        (JSON, http(200, b'"v1"'), "the body is a string, without release"),
+        (
+            {"json": "/a/b"},
+            http(200, b'{"a": {"c": 1}}'),
+            "/a is an object with the members c, without b",
+        ),
+        ({"json": "/a/1"}, http(200, b'{"a": ["v1"]}'), "/a is an array of 1, without 1"),
         (JSON, http(200, b"<h1>Hi\x1b[31m</h1>" * 9), "the body is no JSON: '<h1>Hi?[31m</h1>"),
         (JSON, http(200, b"[" * 100_000), "the body is no JSON: '[[["),
         (JSON, http(200), "the body is no JSON: it is empty"),
@@ -221,6 +229,16 @@ def test_what_a_status_means(respond: Respond, outcome: Outcome, failure: Failur
     result = pinged(respond)
     assert (result.outcome, result.failure, result.permanent) == (outcome, failure, False)
     assert result.detail
+
+
+def test_an_expression_that_matches_any_page_finds_no_release_in_an_error() -> None:
+    word = {"text": r"^(\S+)"}
+    page = pinged(constant(503, b"<html> down"), word, expect="v43")
+    assert (page.outcome, page.release) == (Outcome.DOWN, None)
+    own = pinged(constant(500, b"v43 broke"), word, expect="v43")
+    assert (own.outcome, own.release) == (Outcome.INCORRECT, "v43")
+    mismatch = pinged(constant(412, b'{"release": "v45"}'), expect="v43")
+    assert (mismatch.outcome, mismatch.release) == (Outcome.MISMATCH, None)
 
 
 def test_an_error_of_its_own_names_its_release() -> None:

@@ -7,321 +7,306 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 
-from petsage.client.fact import Failure
-from petsage.client.logs import LogFinding
-from petsage.client.outcome import Outcome
-from petsage.client.present import Present
-from petsage.client.refusals import REFUSALS, Refused
-from petsage.client.reports import FORMATS, as_text, format_of, rendered
-from petsage.client.tally import MOST_NAMES, Tally
-from petsage.client.verdict import ExitCode, Row
-from tests.client.facts import NEW, OLD, fact, lost
+from petsage.client.explain import explain
+from petsage.client.reports import FORMATS, format_of, render
+from petsage.client.result import BadRequestOutcome, Failure, PingResult
+from petsage.client.run import Run
+from petsage.client.verdict import ExitCode
+from tests.client import golden_reports
+from tests.client.reported import bad_request, run_of, run_of_results, watched
+from tests.client.results import failed, old, result
+from tests.client.test_explain import CASES
+from tests.running import ROOT
 
-NASTY = "<b>|`x`|</b> & ]]> \"'"
+NASTY = "<b>|`x`|</b> & ]]> \"'[red]{0}%s"
+CONTROLS = "\x1b\x07\x00\n\r\u2028\u202e"
+SCHEMA = json.loads(Path(ROOT, "docs", "report.schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
-def outcome(*problems: ExitCode) -> Outcome:
-    """Return an outcome that has something in each of its members, and these problems."""
-    expected = "v43"
-    tally, row, present = Tally(expected), Row(expected, 2), Present()
-    facts = [OLD, lost(), NEW, fact(instance=NASTY, worker="w2"), fact(latency_s=0.25)]
-    for one in facts:
-        tally.add(one)
-        row.add(one)
-        present.add(one, tally.release_of(one), right=one is not OLD)
-    return Outcome(
-        url="https://app.example",
-        expected=expected,
-        started_at=1_795_232_573.009378,
-        tally=tally,
-        row=row,
-        present=present,
-        elapsed_s=3.14159,
-        refusals=[
-            Refused(REFUSALS[0].name, True, REFUSALS[0].expected, REFUSALS[0].expected),
-            Refused(REFUSALS[1].name, False, REFUSALS[1].expected, f"200 {NASTY}"),
-            Refused(REFUSALS[2].name, None, REFUSALS[2].expected, "403 from a firewall"),
-        ],
-        log=LogFinding(found=True, late_s=0.25, whole=False),
-        problems=[(code, f"Problem {NASTY} of {code.word}.") for code in problems],
-        warnings=[f"Warning {NASTY}."],
+def reported(run: Run, report_format: str) -> str:
+    return render(run, explain(run), report_format)
+
+
+def as_json(run: Run) -> dict[str, Any]:
+    """Return a JSON report that fits the schema."""
+    report: dict[str, Any] = json.loads(reported(run, "json"))
+    VALIDATOR.validate(report)
+    return report
+
+
+def nasty(text: str) -> Run:
+    """Return a run in which the service says `text` wherever it can."""
+    names = {"release": text, "instance": text, "worker": text}
+
+    def lost(due_at: float) -> PingResult:
+        return failed(due_at=due_at, detail=text, address=text)
+
+    return run_of(
+        lambda due_at: old(due_at=due_at, **names),
+        lost,
+        *[result] * 4,
+        lost,
+        warnings=[text],
+        bad_requests=[bad_request(BadRequestOutcome.ACCEPTED, text, text)],
+        kind="rollout",
+        addresses=(text, "192.0.2.1:443"),
     )
 
 
-NUMBER = {"type": "number", "minimum": 0}
-COUNT = {"type": "integer", "minimum": 0}
-COUNTS = {"type": "object", "additionalProperties": COUNT}
-SENTENCES = {"type": "array", "items": {"type": "string"}}
-INSTANT = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"}
+@pytest.mark.parametrize("report_format", FORMATS)
+@pytest.mark.parametrize("name", golden_reports.RUNS)
+def test_the_reports_are_those_that_were_reviewed(name: str, report_format: str) -> None:
+    run = golden_reports.RUNS[name]()
+    golden = golden_reports.path(name, report_format).read_text()
+    assert reported(run, report_format) == golden, "see tests/client/golden_reports.py"
 
 
-def exactly(**members: object) -> dict[str, object]:
-    return {
-        "type": "object",
-        "properties": members,
-        "required": list(members),
-        "additionalProperties": False,
-    }
+@pytest.mark.parametrize("run", [run for run, _, _ in CASES.values()], ids=CASES.keys())
+def test_every_verdict_can_be_reported_and_its_json_fits_the_schema(run: Run) -> None:
+    explanation = explain(run)
+    report = as_json(run)
+    assert report["exit_code"] == explanation.exit_code
+    assert report["headline"] == explanation.headline
+    for report_format in FORMATS:
+        assert reported(run, report_format)
+    junit = ET.fromstring(reported(run, "junit"))
+    broken = [*junit.iter("failure"), *junit.iter("error")]
+    assert bool(broken) == bool(report["exit_code"])
 
 
-SHAPE = exactly(
-    schema={"const": "petsage.smoke-test/1"},
-    url={"type": "string"},
-    verdict={"type": "string"},
-    exit_code=COUNT,
-    expected_release={"type": ["string", "null"]},
-    started_at=INSTANT,
-    elapsed_s=NUMBER,
-    pings=exactly(sent=COUNT, ok=COUNT, failed=COUNTS),
-    releases={
-        "type": "object",
-        "additionalProperties": exactly(
-            count=COUNT,
-            first_seen=INSTANT,
-            last_seen=INSTANT,
-            latency_ms=exactly(p50=NUMBER, p95=NUMBER, p99=NUMBER, max=NUMBER),
-            instances=COUNTS,
-        ),
-    },
-    instances=COUNTS,
-    workers=COUNTS,
-    row=exactly(
-        needed=COUNT, reached=COUNT, breaks=COUNT, excluded_share={"type": ["number", "null"]}
-    ),
-    refusals={
-        "type": "array",
-        "items": exactly(
-            name={"type": "string"},
-            passed={"type": ["boolean", "null"]},
-            expected={"type": "string"},
-            got={"type": "string"},
-        ),
-    },
-    log={
-        "anyOf": [
-            {"type": "null"},
-            exactly(
-                found={"type": "boolean"},
-                late_s={"type": ["number", "null"]},
-                whole={"type": ["boolean", "null"]},
-            ),
-        ]
-    },
-    problems=SENTENCES,
-    warnings=SENTENCES,
-    headline={"type": "string", "minLength": 10},
-    what_next={"type": "string"},
-    now=exactly(
-        **{"class": {"type": ["string", "null"]}},
-        answers={"type": ["string", "null"]},
-        releases=COUNTS,
-        since={"anyOf": [{"type": "null"}, INSTANT]},
-    ),
+def test_a_run_in_which_nothing_came_can_be_reported() -> None:
+    for kind in ("smoke-test", "rollout"):
+        run = run_of(kind=kind, interrupted_by="SIGINT")
+        assert as_json(run)["exit_code"] == 130
+        assert all(reported(run, report_format) for report_format in FORMATS)
+
+
+def objects(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return every part of the schema that lists the members of an object."""
+    parts = [schema] if "properties" in schema and "type" in schema else []
+    for value in schema.values():
+        for inner in value if isinstance(value, list) else [value]:
+            parts += objects(inner) if isinstance(inner, dict) else []
+    return parts
+
+
+def test_the_schema_is_strict() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    parts = objects(SCHEMA)
+    assert len(parts) > 8
+    for part in parts:
+        assert part["additionalProperties"] is False
+        assert part["required"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"further": 1},
+        {"verdict": "down"},
+        {"exit_code": 2},
+        {"rate": 10},
+        {"schema": "petsage.rollout/2"},
+        {"started_at": "2027-01-15"},
+        {"addresses": {"192.0.2.1:443": {"count": 1}}},
+    ],
+    ids=lambda change: next(iter(change)),
 )
-CODES = [[], *[[code] for code in (1, 3, 4, 5, 6, 130)], [1, 6]]
-EVERY_VERDICT = pytest.mark.parametrize(
-    "problems", [[ExitCode(one) for one in codes] for codes in CODES], ids=str
-)
+def test_the_schema_rejects(change: dict[str, Any]) -> None:
+    report = as_json(run_of(*[result] * 4))
+    assert not VALIDATOR.is_valid(report | change)
+    del report["pings"]
+    assert not VALIDATOR.is_valid(report)
 
 
-@EVERY_VERDICT
-def test_the_json_report_has_exactly_the_documented_members(problems: list[ExitCode]) -> None:
-    report = json.loads(rendered(outcome(*problems), "json"))
-    jsonschema.validate(report, SHAPE)
-    assert report["exit_code"] == (min(problems) if problems else 0)
-    assert report["pings"] == {"sent": 5, "ok": 4, "failed": {"reset": 1}}
-    assert report["started_at"] == "2026-11-21T03:42:53.009378Z"
-    assert report["releases"]["v43"]["latency_ms"] == {
-        "p50": 2.0,
-        "p95": 250.0,
-        "p99": 250.0,
-        "max": 250.0,
+def test_the_json_report_of_a_rollout() -> None:
+    run = golden_reports.rollout()
+    report = as_json(run)
+    assert report["pings"] == {"sent": 120, "ok": 118, "failed": {"5xx": 2}}
+    assert set(report["releases"]) == {"v42", "v43"}
+    assert report["releases"]["v42"]["instances"].keys() == {"web.1", "web.2"}
+    assert report["current"]["releases"].keys() == {"v43"}
+    assert (report["current"]["failure"], report["current"]["incorrect"]) == (None, 0)
+    assert (report["command"]["started"], report["command"]["exit_code"]) == (True, 0)
+    assert report["switch"]["first_new"] < report["switch"]["last_old"]
+    assert report["switch"]["overlap_s"] > 0
+    assert (report["longest_gap_s"], report["open_gap_s"]) == (0.2, None)
+    assert [one["class"] for one in report["failures"]] == ["5xx", "5xx"]
+    assert report["streak"]["excluded_share"] == 0.5
+
+
+def test_the_json_report_says_who_responds_at_each_address() -> None:
+    report = as_json(golden_reports.smoke_test())
+    assert report["addresses"] == {
+        "192.0.2.1:443": {"count": 4, "releases": {"v42": 1, "v43": 3}},
+        "[2001:db8::1]:443": {"count": 4, "releases": {"v43": 3}},
     }
+    assert [one["rejected"] for one in report["bad_requests"]] == [True, False, None]
+    silent = as_json(run_of(old, *[failed] * 9))
+    assert (silent["current"]["releases"], silent["current"]["failure"]) == ({}, "refused")
 
 
-def test_the_verdicts_are_words() -> None:
-    assert {int(code): code.word for code in ExitCode} == {
-        0: "passed",
-        1: "wrong",
-        2: "usage",
-        3: "unreachable",
-        4: "other-release",
-        5: "mixed",
-        6: "log-missing",
-        7: "over-budget",
-        8: "command-failed",
-        130: "interrupted",
-    }
+def test_a_dead_address_is_counted_there_and_fails_no_ping_of_the_switch() -> None:
+    here, there = "192.0.2.1:443", "192.0.2.2:443"
+    results = [
+        result(due_at=1_800_000_000.0 + number, address=here)
+        if number % 2
+        else failed(due_at=1_800_000_000.0 + number, address=there)
+        for number in range(9)
+    ]
+    report = as_json(run_of_results(results, kind="rollout", addresses=(here, there)))
+    assert (report["exit_code"], report["failures"]) == (5, [])
+    assert report["addresses"][there] == {"count": 5, "releases": {}}
+    assert there in report["headline"]
 
 
-# Attributes and children as the JUnit schema of Jenkins (junit-10.xsd) and GitLab's docs list them.
-JUNIT = {
-    "testsuites": ({"name", "tests", "failures", "errors", "time"}, {"testsuite"}),
-    "testsuite": (
-        {"name", "tests", "failures", "errors", "skipped", "time", "timestamp"},
-        {"properties", "testcase", "system-out"},
-    ),
-    "properties": (set(), {"property"}),
-    "property": ({"name", "value"}, set()),
-    "testcase": ({"name", "classname", "time"}, {"failure", "error", "skipped"}),
-    "failure": ({"message", "type"}, set()),
-    "error": ({"message", "type"}, set()),
-    "skipped": ({"message"}, set()),
-    "system-out": (set(), set()),
-}
+def test_bytes_of_the_command_that_are_no_text_are_replaced() -> None:
+    run = watched(60, rate=10, argv=("deploy", "caf\udce9"))
+    assert as_json(run)["command"]["argv"] == ["deploy", "caf?"]
+    for report_format in FORMATS:
+        reported(run, report_format).encode()
 
 
-@EVERY_VERDICT
-def test_the_junit_report_is_what_ci_systems_read(problems: list[ExitCode]) -> None:
-    root = ET.fromstring(rendered(outcome(*problems), "junit"))
-    assert root.tag == "testsuites"
-    told = {one.get("name"): one.get("value") for one in root.iter("property")}
-    assert told == {"now": "v43, the last 3 answers"}
-    for element in root.iter():
-        attributes, children = JUNIT[element.tag]
-        assert set(element.attrib) == attributes
-        assert {child.tag for child in element} <= children
-    suite = root.find("testsuite")
-    assert suite is not None
+def test_the_junit_report_is_what_ci_systems_read() -> None:
+    root = ET.fromstring(reported(golden_reports.smoke_test(), "junit"))
+    (suite,) = root
     cases = suite.findall("testcase")
-    for name, tag in {"failures": "failure", "errors": "error", "skipped": "skipped"}.items():
-        assert int(suite.attrib[name]) == len(suite.findall(f"testcase/{tag}"))
-    assert int(suite.attrib["tests"]) == len(cases)
-    assert len({(case.attrib["classname"], case.attrib["name"]) for case in cases}) == len(cases)
-    failed = suite.findall("testcase/failure") + suite.findall("testcase/error")
-    assert len(failed) == len(problems) + 1  # and the refusal
-    assert all(float(case.attrib["time"]) >= 0 for case in cases)
-
-
-@EVERY_VERDICT
-def test_the_markdown_report_shows_what_came_as_text(problems: list[ExitCode]) -> None:
-    text = rendered(outcome(*problems), "markdown")
-    assert "<b>" not in text
-    for line in text.splitlines():
-        if line.startswith("| "):
-            assert len(re.findall(r"(?<!\\)\|", line)) in (3, 5)
-    assert text.startswith("## ❌" if problems else "## ✅")
+    assert int(suite.get("tests", "")) == len(cases)
+    for counter, element in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        assert int(suite.get(counter, "")) == len(suite.findall(f"testcase/{element}"))
+    assert {case.get("classname") for case in cases} == {
+        "petsage.smoke-test",
+        "petsage.smoke-test.bad-requests",
+    }
+    names = [case.get("name") for case in cases if case.find("failure") is not None]
+    assert names == ["its responses are correct", "unknown member"]
+    assert suite.find("system-out") is not None
 
 
 class Page(html.parser.HTMLParser):
-    def __init__(self) -> None:
+    """Collects what an HTML page consists of."""
+
+    VOID = frozenset({"meta", "br", "hr", "link", "img"})
+
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self.open: list[str] = []
-        self.seen: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append(tag)
-        assert not {"src", "href", "onclick"} & {name for name, _ in attrs}
-        if tag != "meta":
-            self.open.append(tag)
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
 
 
-@EVERY_VERDICT
-def test_the_html_report_is_one_page_that_asks_nothing_of_anybody(
-    problems: list[ExitCode],
-) -> None:
-    text = rendered(outcome(*problems), "html")
-    page = Page()
-    page.feed(text)
-    assert page.open == []
-    assert {"script", "link", "img", "b"} & set(page.seen) == {"b"}
-    assert page.seen.count("b") == 1
-    assert "http" not in text.replace("https://app.example", "")
+@pytest.mark.parametrize("name", golden_reports.RUNS)
+def test_the_html_report_is_one_page_that_loads_nothing(name: str) -> None:
+    run = golden_reports.RUNS[name]()
+    page = Page(reported(run, "html"))
+    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    assert not [one for one in page.attributes if one[0] in {"src", "href"} or one[0][:2] == "on"]
+    assert page.tags.count("h1") == page.tags.count("main") == 1
+    assert page.text.index(explain(run).headline) < page.text.index("What next:")
 
 
-@EVERY_VERDICT
-def test_the_text_report_says_what_it_means_and_what_to_do(problems: list[ExitCode]) -> None:
-    text = as_text.render(outcome(*problems))
-    first = min(problems) if problems else ExitCode.PASSED
-    assert text.startswith(first.word.upper())
-    assert ("what next" in text) is bool(problems)
-    assert "evidence" in text
-    assert max(map(len, text.splitlines())) <= 80
-    assert "\x1b" not in text
-    assert "\x1b[1;3" in as_text.render(outcome(*problems), colour=True)
+def test_what_a_service_says_is_text_in_each_format() -> None:
+    run = nasty(NASTY)
+    assert NASTY in as_json(run)["releases"]
+    page = Page(reported(run, "html"))
+    assert "b" in page.tags
+    assert page.tags.count("b") == Page(reported(nasty("v42"), "html")).tags.count("b")
+    assert NASTY in page.text
+    junit = ET.fromstring(reported(run, "junit"))
+    assert NASTY in "".join(junit.itertext())
+    markdown = reported(run, "markdown")
+    assert re.search(r"(?<!\\)[<`\[]", re.sub(r"</?(?:details|summary)>", "", markdown)) is None
+    plain = reported(nasty("v42"), "markdown").splitlines()
+    assert [len(re.findall(r"(?<!\\)\|", line)) for line in markdown.splitlines()] == [
+        len(re.findall(r"(?<!\\)\|", line)) for line in plain
+    ]
 
 
-@pytest.mark.parametrize("form", ["text", "junit", "markdown", "html"])
-def test_what_people_read_shows_the_eight_releases_that_answered_most(form: str) -> None:
-    run = outcome()
-    for number in range(500):
-        run.tally.add(fact(release=f"flapping-{number}"))
-    text = rendered(run, form)
-    assert len(set(re.findall(r"flapping-\d+", text.replace("\\", "")))) == 6
-    assert "v42" in text
-    assert "v43" in text
-    assert "494 more" in text
+@pytest.mark.parametrize("report_format", FORMATS)
+def test_no_control_character_reaches_a_report(report_format: str) -> None:
+    report = reported(nasty(f"v42{CONTROLS}"), report_format)
+    assert not [char for char in report if not char.isprintable() and char != "\n"]
+    harmless = reported(nasty(f"v42{'?' * len(CONTROLS)}"), report_format)
+    if report_format != "json":
+        assert report == harmless
+
+
+def test_what_next_follows_the_headline_in_each_format() -> None:
+    run = golden_reports.rollout()
+    explanation = explain(run)
+    step = explanation.what_next.split()[:5]
+    for report_format in ("text", "markdown", "html", "junit"):
+        report = " ".join(reported(run, report_format).split())
+        assert " ".join(step) in report, report_format
+    text = reported(run, "text").splitlines()
+    assert text[0].startswith("OVER-BUDGET  v43")
+    assert text[1].split()[:2] == ["what", "next"]
+
+
+def test_the_proxy_is_named() -> None:
+    run = run_of(*[result] * 4, proxy="http://proxy.example:3128")
+    assert as_json(run)["proxy"] == "http://proxy.example:3128"
+    for report_format in ("text", "markdown", "html"):
+        assert "proxy.example:3128" in reported(run, report_format)
+
+
+def test_colours_are_asked_for() -> None:
+    run = golden_reports.rollout()
+    coloured = render(run, explain(run), "text", colour=True)
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == reported(run, "text")
 
 
 @pytest.mark.parametrize(
-    ("instances", "told"),
-    [(None, "2 of 2 in a row, 0 breaks"), (3, "4 in a row (2 needed), 1 of 3 instances, 0 breaks")],
-)
-def test_a_row_that_ran_on_for_the_instances_says_so(instances: int | None, told: str) -> None:
-    row = Row(None, 2, instances)
-    for _ in range(4 if instances else 2):
-        row.add(NEW)
-    run = Outcome("http://app.example", None, 0.0, Tally(None), row)
-    assert f"row        {told}\n" in as_text.render(run)
-
-
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_run_in_which_nothing_came_can_be_reported(form: str) -> None:
-    nothing = Outcome("http://app.example", None, 0.0, Tally(None), Row(None, 3))
-    nothing.problems.append((ExitCode.INTERRUPTED, "Interrupted by SIGTERM."))
-    assert "interrupted" in rendered(nothing, form).lower()
-
-
-@pytest.mark.parametrize(
-    ("path", "form"),
+    ("path", "expected"),
     [
-        ("a.json", "json"),
-        ("a.XML", "junit"),
-        ("a.md", "markdown"),
-        ("a.html", "html"),
-        ("a.txt", "text"),
-        ("a.log", "text"),
-        ("a.htm", "html"),
-        ("a.b/step_summary_4711", "text"),
-        ("report", "text"),
-        ("tmp.XaB3kq9Lw2", "text"),
+        ("report.json", ("json", True)),
+        ("a.b/report.XML", ("junit", True)),
+        ("report.md", ("markdown", True)),
+        ("report.html", ("html", True)),
+        ("report.txt", ("text", True)),
+        ("/dev/stdout", ("text", True)),
+        ("report.tmp", ("text", False)),
     ],
 )
-def test_the_files_ending_says_the_format(path: str, form: str) -> None:
-    assert format_of(str(Path("/some/where", path))) == (form, not path.startswith("tmp"))
+def test_the_ending_of_a_file_says_the_format(path: str, expected: tuple[str, bool]) -> None:
+    assert format_of(path) == expected
 
 
-@pytest.mark.parametrize(
-    "ending", ["pdf", "csv", "yaml", "yml", "xlsx", "png", "svg", "htlm", "PDF"]
-)
-def test_an_ending_that_stands_for_something_else_is_refused(ending: str) -> None:
-    with pytest.raises(ValueError, match=r"ends in none of \.txt .*\.json .*; name the format"):
-        format_of(f"report.{ending}")
+@pytest.mark.parametrize("ending", [".pdf", ".csv", ".yaml", ".xlsx", ".png", ".svg"])
+def test_an_ending_of_another_format_is_rejected(ending: str) -> None:
+    with pytest.raises(ValueError, match="--format"):
+        format_of(f"report{ending}")
 
 
-def test_more_workers_than_are_kept_are_not_counted_as_if_they_were_all() -> None:
-    report = outcome()
-    for number in range(MOST_NAMES + 50):
-        report.tally.add(fact(worker=f"random-{number}"))
-    assert "  workers    more than 1,000\n" in as_text.render(report)
-
-
-def test_one_failure_class_a_word_as_the_design_lists_them() -> None:
-    assert [one.value for one in Failure] == [
-        "dns",
-        "refused",
-        "reset",
-        "tls",
-        "timeout",
-        "5xx",
-        "other status",
-        "wrong pong",
-        "not PetSage",
-    ]
+def test_the_schema_and_the_page_of_reports_name_every_class_and_verdict() -> None:
+    page = Path(ROOT, "docs", "reports.md").read_text()
+    assert SCHEMA["$defs"]["failure_class"]["enum"] == [one.value for one in Failure]
+    for code in ExitCode:
+        if code not in (ExitCode.USAGE, ExitCode.INTERNAL):
+            assert f"`{code.word}`" in page
+            assert code.word in SCHEMA["properties"]["verdict"]["enum"]
+    for member in SCHEMA["properties"]:
+        assert f"`{member}`" in page

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from petsage.client.response import (
     MAX_BODY_BYTES,
-    CutResponseError,
-    NotHttpError,
     Response,
     read_response,
 )
+from petsage.client.result import Failure, NoResponseError
 
 
 def read(*pieces: bytes, method: str = "POST") -> Response:
@@ -87,8 +86,9 @@ NO_RESPONSE = {
 
 @pytest.mark.parametrize("data", NO_RESPONSE.values(), ids=NO_RESPONSE.keys())
 def test_what_is_no_response_is_an_error(data: bytes) -> None:
-    with pytest.raises(NotHttpError):
+    with pytest.raises(NoResponseError) as caught:
         read(data)
+    assert caught.value.judgement.failure is Failure.NOT_THE_SERVICE
 
 
 @pytest.mark.parametrize("start", [b"<html>", b"SSH-2.0", b"HTML", b"\0"])
@@ -97,15 +97,16 @@ def test_what_is_no_http_is_told_by_its_first_bytes(start: bytes) -> None:
         raise AssertionError("its line may never end")
 
     left = iter([bytes([byte]) for byte in start])
-    with pytest.raises(NotHttpError, match="does not speak HTTP"):
+    with pytest.raises(NoResponseError, match="does not speak HTTP"):
         read_response(lambda: next(left, b"") or never())
 
 
 @pytest.mark.parametrize("name", ["a length", "chunks", "interim responses"])
 def test_a_response_cut_anywhere_is_cut(name: str) -> None:
     for end in range(len(COMPLETE[name])):
-        with pytest.raises(CutResponseError):
+        with pytest.raises(NoResponseError) as caught:
             read(COMPLETE[name][:end])
+        assert caught.value.judgement.failure is Failure.RESET
 
 
 @pytest.mark.parametrize(
@@ -125,5 +126,5 @@ def test_a_body_is_read_up_to_a_cap(head: bytes) -> None:
 @given(st.lists(st.binary(max_size=60), max_size=20), st.sampled_from(list(COMPLETE.values())))
 def test_any_bytes_are_a_response_or_one_of_two_errors(noise: list[bytes], complete: bytes) -> None:
     for pieces in (noise, [complete[: len(complete) // 2], *noise]):
-        with contextlib.suppress(NotHttpError, CutResponseError):
+        with contextlib.suppress(NoResponseError):
             assert read(*pieces).status >= 200

@@ -10,7 +10,7 @@ import select
 import termios
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 
 from petsage.client.history import History
-from petsage.client.progress import PlainProgress, progress_on, shares_of
+from petsage.client.progress import PLAIN_SECONDS, PlainProgress, progress_on, shares_of
 from petsage.client.result import Failure, Outcome, PingResult
 from petsage.client.run import DeployResult, Run
 from petsage.client.terminal import LiveView, view
@@ -159,6 +159,13 @@ class TestView:
         assert "waiting for v43" in drawn(rollout_run(half_way, pings=0), 80)
 
 
+def until(met: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not met():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
 class Terminal:
     """A pseudo-terminal whose output a thread gathers, until it is told to stop."""
 
@@ -188,12 +195,18 @@ class Terminal:
 
 
 @pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    opened = Terminal()
+    yield opened
+    opened.stream.close()
+
+
+@pytest.fixture
 def environ() -> dict[str, str]:
     return {"TERM": "xterm-256color"}
 
 
-def test_a_terminal_gets_the_live_view(environ: dict[str, str]) -> None:
-    terminal = Terminal()
+def test_a_terminal_gets_the_live_view(terminal: Terminal, environ: dict[str, str]) -> None:
     live = progress_on(terminal.stream, environ)
     assert isinstance(live, LiveView)
     live(rollout_run(half_way))
@@ -207,8 +220,7 @@ def test_a_terminal_gets_the_live_view(environ: dict[str, str]) -> None:
     terminal.until("\x1b[?25h")
 
 
-def test_no_color_means_no_styles_at_all(environ: dict[str, str]) -> None:
-    terminal = Terminal()
+def test_no_color_means_no_styles_at_all(terminal: Terminal, environ: dict[str, str]) -> None:
     live = progress_on(terminal.stream, environ | {"NO_COLOR": "1"})
     live(rollout_run(half_way))
     terminal.until("last failure")
@@ -219,9 +231,9 @@ def test_no_color_means_no_styles_at_all(environ: dict[str, str]) -> None:
 
 
 def test_a_terminal_that_takes_nothing_blocks_neither_the_pings_nor_the_end(
+    terminal: Terminal,
     environ: dict[str, str],
 ) -> None:
-    terminal = Terminal()
     live = progress_on(terminal.stream, environ)
     assert isinstance(live, LiveView)
     terminal.takes = False
@@ -237,38 +249,41 @@ def test_a_terminal_that_takes_nothing_blocks_neither_the_pings_nor_the_end(
     assert time.monotonic() - began < 20
     termios.tcflow(terminal.stream.fileno(), termios.TCOON)
     terminal.takes = True
+    live._thread.join(60)
+    live.close()
 
 
-def test_a_dumb_terminal_gets_plain_lines() -> None:
-    assert isinstance(progress_on(Terminal().stream, {"TERM": "dumb"}), PlainProgress)
+def test_a_dumb_terminal_gets_plain_lines(terminal: Terminal) -> None:
+    assert isinstance(progress_on(terminal.stream, {"TERM": "dumb"}), PlainProgress)
     assert isinstance(progress_on(io.StringIO(), {}), PlainProgress)
 
 
 class TestPlainLines:
     """A line every ten seconds where stderr is no terminal."""
 
-    def test_one_every_ten_seconds(self) -> None:
-        now, stream = [0.0], io.StringIO()
-        progress = PlainProgress(stream, lambda: now[0])
-        run = rollout_run(half_way)
-        for second in range(35):
-            now[0] = float(second)
-            progress(run)
-        lines = stream.getvalue().splitlines()
-        assert [line[:14] for line in lines] == [
-            "petsage: 10 s,",
-            "petsage: 20 s,",
-            "petsage: 30 s,",
-        ]
-        assert lines[0] == (
-            "petsage: 10 s, 200 pings, 2 failed, v43 45%, v42 51%, failed 4%, "
+    def test_lines_go_on_while_nothing_happens(self) -> None:
+        stream = io.StringIO()
+        progress = PlainProgress(stream, every_s=0.05)
+        progress(rollout_run(half_way))
+        until(lambda: stream.getvalue().count("\n") >= 3)
+        progress.close()
+        assert stream.getvalue().splitlines()[0] == (
+            "petsage: 0 s, 200 pings, 2 failed, v43 45%, v42 51%, failed 4%, "
             "22 in a row (20 needed)"
         )
         assert "\x1b" not in stream.getvalue()
 
+    def test_ten_seconds_are_the_default(self) -> None:
+        stream = io.StringIO()
+        progress = PlainProgress(stream)
+        progress(rollout_run(half_way))
+        progress.close()
+        assert stream.getvalue() == ""
+        assert PLAIN_SECONDS == 10.0
+
     def test_what_becomes_of_the_command_is_shown_at_once(self) -> None:
         stream = io.StringIO()
-        progress = PlainProgress(stream, lambda: 1.0)
+        progress = PlainProgress(stream)
         run = rollout_run(half_way)
         run.deploy = DeployResult(("git", "push"))
         progress(run)
@@ -283,14 +298,15 @@ class TestPlainLines:
         assert "git failed with exit code 3" in second
 
     def test_what_a_smoke_test_does(self) -> None:
-        now, stream = [0.0], io.StringIO()
-        progress = PlainProgress(stream, lambda: now[0])
+        stream = io.StringIO()
+        progress = PlainProgress(stream, every_s=0.05)
         run = rollout_run(lambda _: failed(), pings=3)
         run.kind, run.rate = "smoke-test", None
-        now[0] = 10.0
         progress(run, "connection refused")
-        assert stream.getvalue() == (
-            "petsage: 10 s, 3 pings, 3 failed, failed 100%, waiting for v43, connection refused\n"
+        until(stream.getvalue)
+        progress.close()
+        assert stream.getvalue().splitlines()[0] == (
+            "petsage: 0 s, 3 pings, 3 failed, failed 100%, waiting for v43, connection refused"
         )
 
     def test_nobody_is_told_with_quiet(self) -> None:

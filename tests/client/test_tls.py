@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from petsage.client.addresses import Addresses, address_from
 from petsage.client.http_client import Exchange, HttpClient, Request, tls_context
+from petsage.client.response import Response
 from petsage.client.result import Failure, Outcome
 from petsage.client.target import target_from
 from tests.client.servers import Received, constant, serving
@@ -71,7 +72,7 @@ def saying(data: bytes) -> Iterator[str]:
 def test_an_own_authority_is_trusted_with_cacert(authority: trustme.CA, cacert: str) -> None:
     with serving(constant(200, b"hello"), tls=server_context(authority)) as server:
         exchange = asked(server.url, tls_context(cacert))
-    assert exchange.response is not None
+    assert isinstance(exchange.result, Response)
     assert list(exchange.phases) == ["dns", "connect", "tls", "write", "wait", "read"]
 
 
@@ -90,7 +91,8 @@ def test_the_name_and_the_host_are_the_urls_whatever_the_address(
         )
         exchange = client.request(GET, 20)
         host = server.requests[0].headers["host"]
-    assert (exchange.failure, exchange.address) == (None, f"127.0.0.1:{server.port}")
+    assert isinstance(exchange.result, Response)
+    assert exchange.address == f"127.0.0.1:{server.port}"
     assert (names, host) == (["app.example"], f"app.example:{server.port}")
 
 
@@ -101,19 +103,19 @@ def test_a_certificate_that_does_not_verify_is_permanent(
     context = None if name == "127.0.0.1" else tls_context(cacert)
     with serving(constant(200), tls=server_context(authority, name)) as server:
         exchange = asked(server.url, context)
-    assert (exchange.failure, exchange.outcome) == (Failure.TLS, Outcome.NOT_REACHED)
-    assert exchange.permanent
-    assert exchange.detail.startswith("the certificate does not verify: ")
-    assert "--cacert" in exchange.remedy
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.TLS, Outcome.NOT_REACHED)
+    assert exchange.result.permanent
+    assert exchange.result.detail.startswith("the certificate does not verify: ")
+    assert "--cacert" in exchange.result.remedy
 
 
 @pytest.mark.parametrize("data", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-x\r\n"])
 def test_a_peer_that_speaks_no_tls_is_named(data: bytes) -> None:
     with saying(data) as url:
         exchange = asked(url)
-    assert (exchange.failure, exchange.outcome) == (Failure.TLS, Outcome.NOT_REACHED)
-    assert "does not speak TLS" in exchange.detail
-    assert "http://" in exchange.remedy
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.TLS, Outcome.NOT_REACHED)
+    assert "does not speak TLS" in exchange.result.detail
+    assert "http://" in exchange.result.remedy
 
 
 @pytest.mark.parametrize(
@@ -127,13 +129,13 @@ def test_a_peer_that_speaks_no_tls_is_named(data: bytes) -> None:
 def test_a_handshake_that_breaks_off_is_down(data: bytes, failure: Failure) -> None:
     with saying(data) as url:
         exchange = asked(url)
-    assert (exchange.failure, exchange.outcome) == (failure, Outcome.DOWN)
+    assert (exchange.result.failure, exchange.result.outcome) == (failure, Outcome.DOWN)
 
 
 def test_a_hello_without_a_response_ends_by_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         exchange = asked(f"https://127.0.0.1:{listener.getsockname()[1]}", timeout=0.1)
-    assert (exchange.failure, exchange.outcome) == (Failure.TIMEOUT, Outcome.DOWN)
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.TIMEOUT, Outcome.DOWN)
     assert list(exchange.phases)[-1] == "tls"
 
 
@@ -146,7 +148,7 @@ def test_tls_that_breaks_after_the_handshake_is_a_failure_of_tls(
 
     with serving(garble, tls=server_context(authority)) as server:
         exchange = asked(server.url, tls_context(cacert))
-    assert (exchange.failure, exchange.outcome) == (Failure.TLS, Outcome.DOWN)
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.TLS, Outcome.DOWN)
 
 
 # An alert that says "unexpected message" has a line feed in it, "handshake failure" has none.
@@ -154,8 +156,8 @@ def test_tls_that_breaks_after_the_handshake_is_a_failure_of_tls(
 def test_plain_http_to_a_server_of_tls_is_named(reason: bytes) -> None:
     with serving(lambda *_: b"\x15\x03\x01\x00\x02\x02" + reason) as server:
         exchange = asked(server.url)
-    assert (exchange.failure, exchange.outcome) == (Failure.TLS, Outcome.NOT_REACHED)
-    assert "https://" in exchange.remedy
+    assert (exchange.result.failure, exchange.result.outcome) == (Failure.TLS, Outcome.NOT_REACHED)
+    assert "https://" in exchange.result.remedy
 
 
 def test_bytes_like_an_alert_within_tls_are_no_alert(authority: trustme.CA, cacert: str) -> None:
@@ -163,7 +165,7 @@ def test_bytes_like_an_alert_within_tls_are_no_alert(authority: trustme.CA, cace
         lambda *_: b"\x15\x03\x01\x00\x02\x02\x28", tls=server_context(authority)
     ) as server:
         exchange = asked(server.url, tls_context(cacert))
-    assert (exchange.failure, exchange.remedy) == (Failure.NOT_THE_SERVICE, "")
+    assert (exchange.result.failure, exchange.result.remedy) == (Failure.NOT_THE_SERVICE, "")
 
 
 @pytest.fixture
@@ -192,12 +194,13 @@ def test_a_client_certificate_is_shown(
         apart = asked(server.url, tls_context(cacert, files["cert"], files["key"]))
         together = asked(server.url, tls_context(cacert, files["both"]))
         without = asked(server.url, tls_context(cacert))
-    assert (apart.failure, together.failure) == (None, None)
+    assert isinstance(apart.result, Response)
+    assert isinstance(together.result, Response)
     # A server that hangs up may reset the connection before its alert is read.
-    assert without.failure in (Failure.TLS, Failure.RESET)
-    if without.failure is Failure.TLS:
-        assert without.outcome is Outcome.NOT_REACHED
-        assert "--cert" in without.remedy
+    assert without.result.failure in (Failure.TLS, Failure.RESET)
+    if without.result.failure is Failure.TLS:
+        assert without.result.outcome is Outcome.NOT_REACHED
+        assert "--cert" in without.result.remedy
 
 
 def test_files_of_no_use_are_errors_and_no_question_at_the_terminal(

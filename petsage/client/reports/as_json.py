@@ -23,7 +23,6 @@ def render(run: Run, explanation: Explanation) -> str:
 def value(run: Run, explanation: Explanation) -> dict[str, Any]:
     """Return the members of the report."""
     history, streak = run.history, run.streak
-    complete = streak.complete(run.addresses)
     return {
         "schema": f"petsage.{run.kind}/{VERSION}",
         "verdict": explanation.exit_code.word,
@@ -45,7 +44,7 @@ def value(run: Run, explanation: Explanation) -> dict[str, Any]:
             "needed": streak.needed,
             "reached": streak.reached,
             "interruptions": streak.interruptions,
-            "excluded_share": streak.excluded_share if complete else None,
+            "excluded_share": streak.excluded_share if run.proved else None,
         },
         "bad_requests": [
             {

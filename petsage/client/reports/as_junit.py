@@ -55,7 +55,6 @@ def render(run: Run, explanation: Explanation) -> str:
 def _cases(run: Run, explanation: Explanation) -> Iterator[tuple[ExitCode, str, bool]]:
     """Yield what was asked for, and whether the run came so far."""
     history, streak, deploy = run.history, run.streak, run.deploy
-    complete = streak.complete(run.addresses)
     yield ExitCode.NOT_REACHED, "the run reaches the service", history.responded
     yield ExitCode.DOWN, "the service responds", history.responded
     yield ExitCode.WRONG, "its responses are correct", not streak.waiting
@@ -65,10 +64,10 @@ def _cases(run: Run, explanation: Explanation) -> Iterator[tuple[ExitCode, str, 
     if run.expected:
         name = f"release {figures.printable(run.expected)} responds"
         yield ExitCode.OLD, name, not streak.waiting
-    yield ExitCode.UNPROVEN, f"{streak.consecutive} responses in a row are correct", complete
+    yield ExitCode.UNPROVEN, f"{streak.consecutive} responses in a row are correct", run.proved
     if run.log is not None:
         yield ExitCode.LOG_MISSING, "the log line arrives", run.log.found
     if run.kind == "rollout":
-        yield ExitCode.OVER_BUDGET, "the budget is kept", complete
+        yield ExitCode.OVER_BUDGET, "the budget is kept", run.proved
     if explanation.exit_code is ExitCode.INTERRUPTED:
         yield ExitCode.INTERRUPTED, "the run comes to its end", False

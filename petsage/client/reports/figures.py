@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from petsage.client.explain import Explanation
-from petsage.client.history import ReleaseStats
+from petsage.client.history import ReleaseStats, failed_by_class
 from petsage.client.result import BadRequestOutcome
 from petsage.client.run import Run
 from petsage.client.wording import counted, named, no_switch, pairs, who_responds
@@ -43,12 +43,13 @@ def figures(run: Run) -> list[tuple[str, str]]:
 def evidence(run: Run) -> str:
     """Return what the streak excludes; empty where it excludes nothing."""
     share = run.streak.excluded_share
-    if share is None or not run.streak.complete(run.addresses):
+    if share is None or not run.proved:
         return ""
+    seen_by = "the proxy" if run.proxy else "this machine's resolver"
     return (
         f"At 95 % confidence, fewer than {share * 100:.0f} % of responses come from another "
-        f"release, as this machine's resolver sees it; the streak lasted {run.streak.lasted_s:.1f} "
-        "s. A sticky balancer, or a fleet that changes from second to second, can hide more."
+        f"release, as {seen_by} sees it; the streak lasted {run.streak.lasted_s:.1f} s. A sticky "
+        "balancer, or a fleet that changes from second to second, can hide more."
     )
 
 
@@ -76,7 +77,7 @@ def _figures(run: Run) -> Iterator[tuple[str, str]]:
         for address, results in history.addresses.items():
             responses = [name for one in results if (name := history.release_of(one)) is not None]
             counts = {named(name): responses.count(name) for name in responses}
-            seen = pairs(counts) or results[-1].detail
+            seen = pairs(counts | failed_by_class(results))
             yield "address", f"{address}: {counted(len(results), 'ping')}, {seen}"
     if run.kind == "rollout":
         yield from _rollout(run)
@@ -163,9 +164,9 @@ def sections(explanation: Explanation) -> dict[str, list[str]]:
     return {name: [*map(printable, found)] for name, found in sentences.items() if found}
 
 
-def bad_request_rows(run: Run) -> list[tuple[str, str, str, str]]:
+def bad_request_rows(run: Run) -> list[list[str]]:
     """Return a row of each bad request: name, what was expected, what came, what it means."""
     return [
-        (one.name, one.expected, printable(one.got), BAD_REQUEST_WORDS[one.outcome])
+        [*map(printable, (one.name, one.expected, one.got)), BAD_REQUEST_WORDS[one.outcome]]
         for one in run.bad_requests
     ]

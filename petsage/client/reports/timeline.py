@@ -36,7 +36,8 @@ figure path.failed { stroke-width: 1.5; }
 .share.r0 { fill: var(--r0); } .share.r1 { fill: var(--r1); } .share.r2 { fill: var(--r2); }
 .share.r3 { fill: var(--r3); } .share.failed { fill: var(--bad); } figure .share { stroke: none; }
 .slice { fill: transparent; } .slice:hover { fill: #8884; }
-figcaption { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; font-size: .85rem; }
+figcaption { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; font-size: .85rem;
+  overflow-wrap: anywhere; }
 figcaption svg { display: inline-block; width: 1.6em; height: .8em; margin-right: .3em; }
 @media (max-width: 34rem) { figure text { font-size: 22px; } .minor { display: none; } }
 @media print { figure { break-inside: avoid; } .slice { display: none; } }

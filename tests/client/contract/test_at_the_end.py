@@ -57,10 +57,10 @@ def test_a_routers_page_at_the_end_is_down_whatever_responded_before(
 
 
 def test_an_outage_that_is_over_at_the_end_is_not_down() -> None:
-    fleet = Fleet(lambda number: OLD if number < 10 else resets if number < 40 else NEW)
+    fleet = Fleet(lambda number: OLD if number < 10 else resets if number < 25 else NEW)
     with serving(fleet) as server:
         done = rollout(server.url)
-    assert (done.code, done.report["pings"]["failed"]) == (7, {"reset": 30})
+    assert (done.code, done.report["pings"]["failed"]) == (7, {"reset": 15})
 
 
 def test_one_500_of_the_old_release_is_an_interruption() -> None:

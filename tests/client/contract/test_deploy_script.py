@@ -72,9 +72,13 @@ def deploy(
     *,
     before: Respond | None = None,
     push: int = 0,
+    wait: float = 1,
     shell: tuple[str, ...] = ("sh", "-c"),
 ) -> Deploy:
-    """Run a script: `before` responds until it deploys, `after` once it has."""
+    """Run a script: `before` responds until it deploys, `after` once it has.
+
+    `wait` is how many seconds a release has to respond, in place of the script's minutes.
+    """
     require("curl")
     log, deployed, tools = folder / "calls", folder / "deployed", folder / "bin"
     tools.mkdir()
@@ -106,8 +110,7 @@ def deploy(
 
     with serving(respond) as server:
         script = SCRIPTS[name].replace("https://app.example", server.url)
-        # What the script would wait for minutes, and for all instances of a cluster.
-        script = script.replace("--wait 180", "--wait 1").replace("--instances 3", "")
+        script = re.sub(r"--wait \d+", f"--wait {wait}", script).replace("--instances 3", "")
         ran = subprocess.run(
             [*shell, script.replace("petsage smoke-test", "petsage smoke-test --timeout 0.5")],
             capture_output=True,
@@ -116,7 +119,7 @@ def deploy(
             cwd=folder,
             env=environment(
                 PATH=f"{tools}{os.pathsep}{os.environ['PATH']}",
-                PETSAGE_SMOKE_TEST_WAIT="5",
+                PETSAGE_SMOKE_TEST_WAIT="3",
             ),
         )
     return Deploy(ran.returncode, log.read_text().splitlines(), ran.stderr)
@@ -162,7 +165,7 @@ def test_where_no_release_is_known_to_go_back_to_nothing_is_deployed(tmp_path: P
 
 @BOTH
 def test_a_good_deploy_passes(name: str, tmp_path: Path) -> None:
-    done = deploy(name, tmp_path, DEPLOYED)
+    done = deploy(name, tmp_path, DEPLOYED, wait=60)
     assert (done.code, done.called(DEPLOYS[name]), done.called(UNDOES[name])) == (0, True, False)
 
 
@@ -177,7 +180,7 @@ def test_a_start_that_ends_within_wait_rolls_nothing_back(tmp_path: Path) -> Non
     wait = re.search(r"--wait (\d+)", script)
     assert wait is not None
     assert int(wait[1]) >= 60
-    done = deploy("README.md", tmp_path, starting)
+    done = deploy("README.md", tmp_path, starting, wait=60)
     assert (done.code, done.called("heroku")) == (0, False)
 
 

@@ -16,7 +16,7 @@ import yaml
 
 from tests.client.fleets import NEW
 from tests.client.runs import COMMAND, environment, petsage
-from tests.client.servers import Received, serving
+from tests.client.servers import Received, http, serving
 from tests.documents import MANUAL, blocks
 
 pytestmark = pytest.mark.contract
@@ -78,6 +78,10 @@ def run(script: str, tmp_path: Path) -> None:
         line = json.dumps({"logger": "petsage.request", "request_id": request.request_id})
         with log.open("a") as lines:
             lines.write(f"app[web.1]: {line}\n")
+        if request.method == "GET" and not request.path.startswith("/system/"):
+            # Any service, at an URL of its own.
+            health = {"commitSha": "v43", "build": {"sha": "v43"}}
+            return http(200, json.dumps(health).encode(), Content_Type="application/json")
         return NEW.named(commit=COMMIT, instance=f"web.{next(seen) % 3}")(request)
 
     stubs = {
@@ -91,8 +95,9 @@ def run(script: str, tmp_path: Path) -> None:
         (tmp_path / place).chmod(0o755)
     (tmp_path / "deploy.sh").symlink_to(tools / "pip")
     with serving(respond) as server:
+        script = re.sub(r"https://app\.example|http://petsage\b", server.url, script)
         done = subprocess.run(
-            ["bash", "-ec", re.sub(r"https://app\.example|http://petsage\b", server.url, script)],
+            ["bash", "-ec", script.replace("192.0.2.7", server.address)],
             capture_output=True,
             text=True,
             timeout=60,

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.contract
 
 R = ("--expect-release", "v43")
 FAST = ("--consecutive", 2, "--no-bad-requests")
-ROLLOUT = ("--rate", 50, "--consecutive", 2)
+ROLLOUT = ("--rate", 25, "--consecutive", 2)
 
 
 def test_both_commands_report_in_each_format(service: Running, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -20,36 +21,39 @@ pytestmark = pytest.mark.contract
 
 
 def test_a_switch_that_loses_nothing_passes() -> None:
-    with serving(switching(20)) as server:
+    with serving(switching(10)) as server:
         done = rollout(server.url)
         assert all(one.expects == "v43" for one in server.requests)
     report = done.report
     assert (done.code, report["pings"]["failed"], report["failures"]) == (0, {}, [])
     assert report["pings"]["ok"] == report["pings"]["sent"]
-    assert report["releases"]["v42"]["count"] == 20
+    assert report["releases"]["v42"]["count"] == 10
     assert report["streak"]["interruptions"] == 0
     assert report["switch"]["first_new"] > report["started_at"]
     assert report["switch"]["last_old"] is not None
-    assert (report["command"], report["open_gap_s"], report["rate"]) == (None, None, 50)
+    assert (report["command"], report["open_gap_s"], report["rate"]) == (None, None, 25)
     assert report["warnings"] == []
 
 
 def test_a_budget_of_failed_pings_and_of_a_gap() -> None:
-    fleet = Fleet(lambda number: OLD if number < 10 else resets if number < 30 else NEW)
+    fleet = Fleet(lambda number: OLD if number < 5 else resets if number < 30 else NEW)
     with serving(fleet) as server:
-        within = rollout(server.url, "--max-failures", 20, "--max-gap", 60, "--max-latency", 60)
-    fleet = Fleet(lambda number: OLD if number < 10 else resets if number < 30 else NEW)
+        within = rollout(server.url, "--max-failures", 25, "--max-gap", 60, "--max-latency", 60)
+    fleet = Fleet(lambda number: OLD if number < 5 else resets if number < 30 else NEW)
     with serving(fleet) as server:
-        # 21 pings at 50 a second.
-        over = rollout(server.url, "--max-failures", 20, "--max-gap", 0.3)
+        over = rollout(server.url, "--max-failures", 25, "--max-gap", 0.5)
     assert (within.code, over.code) == (0, 7)
-    assert within.report["longest_gap_s"] >= 0.4
-    assert "--max-gap" in over.sentences
+    assert within.report["longest_gap_s"] > 0.5
+    assert "0.5 s" in over.sentences
 
 
-def test_a_budget_of_latency_counts_from_the_moment_a_ping_was_due() -> None:
-    with serving(switching(5)) as server:
-        assert rollout(server.url, "--max-latency", 0.0001).code == 7
+def test_a_budget_of_latency() -> None:
+    def slow(request: Received, connection: socket.socket) -> bytes:
+        time.sleep(0.05)
+        return OLD(request, connection)
+
+    with serving(switching(5, slow)) as server:
+        assert rollout(server.url, "--max-latency", 0.04).code == 7
 
 
 def test_a_ping_that_hangs_delays_no_other() -> None:
@@ -107,8 +111,8 @@ def test_the_command_runs_after_the_service_was_seen_and_its_output_goes_to_stde
     assert (done.code, command["exit_code"], command["argv"]) == (0, 0, ["sh", "-c", script])
     assert command["started"]
     assert all(f"to {stream}\n" in done.err for stream in ("stdout", "stderr"))
-    # A second at 50 a second before it, and a streak of five behind it.
-    assert len(service.requests) - before > 30
+    # A second at 25 a second before it, and a streak of five behind it.
+    assert len(service.requests) - before > 20
 
 
 def test_a_streak_before_the_end_of_the_command_does_not_count(tmp_path: Path) -> None:

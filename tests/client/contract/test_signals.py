@@ -64,7 +64,7 @@ def smoke_test(url: str, *more: object, **variables: str) -> subprocess.Popen[by
 
 def rollout(url: str, *more: object) -> subprocess.Popen[bytes]:
     """Start a rollout that waits for a release which never comes."""
-    asked = ("--expect-release", "v44", "--rate", 50, "--format", "json")
+    asked = ("--expect-release", "v44", "--rate", 25, "--format", "json")
     return start("rollout", url, *asked, *more)
 
 
@@ -172,7 +172,7 @@ def test_interrupted_goes_before_a_command_that_failed(service: Running, tmp_pat
     until(ended.exists)
     before = len(service.requests)
     # Two rounds of a slow machine later the end of the command has been noticed.
-    until(lambda: len(service.requests) > before + 40)
+    until(lambda: len(service.requests) > before + 20)
     report = interrupted(process, signal.SIGINT)
     assert report["command"]["exit_code"] == 3
 

@@ -1,6 +1,5 @@
 """The Kubernetes manifest: held against the schemas of Kubernetes, and against the service."""
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,10 @@ import pytest
 import yaml
 
 from petsage import contract
+from petsage.server import gunicorn_conf
 from petsage.service import settings
 from petsage.service.release import INSTANCE_VARIABLES, RELEASE_VARIABLES
-from petsage.server import gunicorn_conf
-from tests.running import ROOT, web_line
+from tests.running import ROOT
 
 MANIFEST = {
     one["kind"]: one for one in yaml.safe_load_all(Path(ROOT, "deploy/kubernetes.yaml").read_text())
@@ -32,10 +31,6 @@ def test_a_misspelt_member_would_be_found() -> None:
     spoiled = MANIFEST["Service"] | {"spce": {}}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(spoiled, "1.30", strict=True)
-
-
-def test_it_runs_what_the_procfile_runs() -> None:
-    assert WEB["command"] == shlex.split(web_line())
 
 
 def test_its_variables_are_settings_of_the_service() -> None:

@@ -226,7 +226,7 @@ def workflow(text: str, folder: Path, before: Respond, after: Respond) -> list[S
         return Job(folder, {"PETSAGE_SMOKE_TEST_TIMEOUT": "5"}).run(yaml.safe_load(text))
 
 
-@pytest.mark.parametrize("text", WORKFLOWS, ids=["README", "ci.md"][: len(WORKFLOWS)])
+@pytest.mark.parametrize("text", WORKFLOWS, ids=["README", "ci.md"])
 def test_the_workflow_of_the_manual_passes_and_fails_as_it_should(
     text: str, tmp_path: Path
 ) -> None:
@@ -234,10 +234,13 @@ def test_the_workflow_of_the_manual_passes_and_fails_as_it_should(
     for name, before, after, codes in (
         ("good", OLD, shipped, [0, 0, 0]),
         ("old", OLD, OLD, [0, 0, 4]),
+        ("wrong", OLD, shipped.broken, [0, 0, 1]),
         ("bad preflight", OLD.broken, shipped, [1]),
     ):
         folder = tmp_path / name
         folder.mkdir()
         steps = workflow(text, folder, before, after)
         assert [one.code for one in steps][: len(codes)] == codes, steps[-1].log
+        assert steps[-1].code == codes[-1], "what fails, fails the job"
         assert (folder / "deployed").exists() == (len(codes) > 1)
+        assert (folder / "rolled-back").exists() == (name == "wrong" and "1|3)" in text)

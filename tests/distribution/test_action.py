@@ -34,10 +34,13 @@ def service() -> Iterator[Running]:
         yield server
 
 
+COPY = 'cp {} "$RUNNER_TEMP/petsage.pyz"'
+
+
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch, pyz: Path, job: Job) -> Job:
     """A job in which the first step has nothing to do, as the file is there already."""
-    monkeypatch.setitem(STEPS[0], "run", f'cp "{pyz}" "$RUNNER_TEMP/petsage.pyz"')
+    monkeypatch.setitem(STEPS[0], "run", COPY.format(pyz))
     return job
 
 
@@ -141,10 +144,13 @@ def test_a_value_that_petsage_rejects_is_a_usage_error(built: Job, service: Runn
     assert step.summary == ""
 
 
-def test_headers_one_per_line_and_no_argument_has_them(built: Job, service: Running) -> None:
+def test_headers_come_one_per_line_and_flags_as_true(built: Job, service: Running) -> None:
     headers = "Authorization: Bearer a b\nX-One: 1\n"
-    step = built.action({"url": service.url, "header": headers, **FAST})
+    before = len(service.requests)
+    given = {"url": service.url, "header": headers, "no-bad-requests": "true"}
+    step = built.action({**given, **FAST})
     assert step.code == 0, step.log
+    assert service.requests[before:] == service.pings[-len(service.requests[before:]) :]
     sent = service.pings[-1].headers
     assert (sent["authorization"], sent["x-one"]) == ("Bearer a b", "1")
     assert "Bearer" not in step.log
@@ -223,12 +229,13 @@ def workflow(text: str, folder: Path, before: Respond, after: Respond) -> list[S
 
     with serving(respond) as server:
         text = text.replace("https://app.example", server.url).replace("wait: 180", "wait: 1")
-        return Job(folder, {"PETSAGE_SMOKE_TEST_TIMEOUT": "5"}).run(yaml.safe_load(text))
+        limits = {"PETSAGE_SMOKE_TEST_TIMEOUT": "5", "PETSAGE_SMOKE_TEST_WAIT": "5"}
+        return Job(folder, limits).run(yaml.safe_load(text))
 
 
 @pytest.mark.parametrize("text", WORKFLOWS, ids=["README", "ci.md"])
 def test_the_workflow_of_the_manual_passes_and_fails_as_it_should(
-    text: str, tmp_path: Path
+    text: str, tmp_path: Path, pyz: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped = NEW.named(commit=SHA)
     for name, before, after, codes in (
@@ -244,3 +251,5 @@ def test_the_workflow_of_the_manual_passes_and_fails_as_it_should(
         assert steps[-1].code == codes[-1], "what fails, fails the job"
         assert (folder / "deployed").exists() == (len(codes) > 1)
         assert (folder / "rolled-back").exists() == (name == "wrong" and "1|3)" in text)
+        # Only the first builds the file.
+        monkeypatch.setitem(STEPS[0], "run", COPY.format(pyz))

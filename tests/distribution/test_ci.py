@@ -33,8 +33,13 @@ SCRIPTS = {
 }
 
 
-def run(name: str, folder: Path, before: Respond, after: Respond) -> int:
-    """Run a script against a service that its ./deploy.sh brings to another release."""
+def run(
+    name: str, folder: Path, before: Respond, after: Respond, *, built: Path | None = None
+) -> int:
+    """Run a script against a service that its ./deploy.sh brings to another release.
+
+    With `built` it copies that file instead of building one.
+    """
     deployed, tools = folder / "deployed", folder / "bin"
     tools.mkdir()
     (folder / "deploy").symlink_to(SCRIPT.parent)
@@ -48,6 +53,7 @@ def run(name: str, folder: Path, before: Respond, after: Respond) -> int:
     with serving(respond) as server:
         *shell, script = SCRIPTS[name]
         script = re.sub(r"https://app\.example", server.url, script).replace("180", "1")
+        script = script.replace(BUILD, f"cp {built} petsage.pyz") if built else script
         path = [str(tools), str(Path(sys.executable).parent), os.environ["PATH"]]
         return subprocess.run(
             [*shell, script],
@@ -58,6 +64,7 @@ def run(name: str, folder: Path, before: Respond, after: Respond) -> int:
                 SOURCE_DATE_EPOCH="1800000000",
                 CI_COMMIT_SHA=COMMIT,
                 PETSAGE_SMOKE_TEST_TIMEOUT="5",
+                PETSAGE_SMOKE_TEST_WAIT="5",
             ),
             timeout=240,
         ).returncode
@@ -72,12 +79,14 @@ def test_it_passes_where_the_release_responds(name: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_it_fails_where_the_old_release_stays(name: str, tmp_path: Path) -> None:
-    assert run(name, tmp_path, OLD, OLD) == 4
+def test_it_fails_where_the_old_release_stays(name: str, tmp_path: Path, pyz: Path) -> None:
+    assert run(name, tmp_path, OLD, OLD, built=pyz) == 4
     assert (tmp_path / "deployed").exists()
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_it_deploys_nothing_after_a_preflight_that_fails(name: str, tmp_path: Path) -> None:
-    assert run(name, tmp_path, OLD.broken, NEW) == 1
+def test_it_deploys_nothing_after_a_preflight_that_fails(
+    name: str, tmp_path: Path, pyz: Path
+) -> None:
+    assert run(name, tmp_path, OLD.broken, NEW, built=pyz) == 1
     assert not (tmp_path / "deployed").exists()

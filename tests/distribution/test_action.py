@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import zipapp
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def built(monkeypatch: pytest.MonkeyPatch, pyz: Path, job: Job) -> Job:
     return job
 
 
-def test_it_builds_the_file_and_passes(job: Job, service: Running, pyz: Path) -> None:
+def test_it_builds_the_file_and_passes(job: Job, service: Running) -> None:
     step = job.action({"url": service.url, "expect-release": "v43", **FAST})
     assert step.code == 0, step.log
     assert step.outputs == {"exit-code": "0", "verdict": "passed", "release": "v43"}
@@ -53,7 +54,7 @@ def test_it_builds_the_file_and_passes(job: Job, service: Running, pyz: Path) ->
     (command,) = step.commands
     assert command.startswith("::notice title=")
     assert "PASSED" in step.log
-    assert (job.folder / "runner-temp/petsage.pyz").read_bytes() == pyz.read_bytes()
+    assert zipapp.get_interpreter(job.folder / "runner-temp/petsage.pyz")
 
 
 FAILURES: dict[str, tuple[Respond, str, str, str]] = {

@@ -9,7 +9,7 @@ from petsage import __version__
 from tests.locks import EXTRAS, locked
 from tests.running import ROOT
 
-MOST_LINES = 300
+MOST_LINES = 400
 
 
 @pytest.mark.parametrize("name", EXTRAS)

@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check demo soak bench lock clean
+.PHONY: help run test check petsage.pyz demo soak bench lock clean
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z.]*\):.*## /make \1\t/p' Makefile | expand -t 18
 
 run: $(VENV)/run ## start the service exactly as the Procfile does (PORT, 8000 by default)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec sh -c "exec $$(sed -n 's/^web: *//p' Procfile)"
@@ -21,6 +21,9 @@ check: $(VENV)/dev ## format, lint, types, known holes of dependencies
 	$(BIN)/mypy
 	$(BIN)/python -m tests.audit
 
+petsage.pyz: | $(BIN)/python ## build the command as one file
+	@$(BIN)/python deploy/build_pyz.py $@
+
 soak: $(VENV)/dev ## measure what the service holds out against (SCALE=0.1 for a tenth of it)
 	@$(BIN)/python -m bench.soak --scale $(or $(SCALE),1)
 
@@ -34,7 +37,7 @@ lock: $(VENV)/dev ## pin the requirements*.txt anew from setup.cfg
 	$(BIN)/python -m tests.locks --upgrade
 
 clean: ## remove the virtual environment and caches
-	rm -rf .venv* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv* build dist petsage.pyz *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -1,6 +1,5 @@
 """The Kubernetes manifest: held against the schemas of Kubernetes, and against the service."""
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import yaml
 
 from petsage import contract
 from tests.documents import table
-from tests.running import ROOT, gunicorn_settings, web_line
+from tests.running import ROOT, gunicorn_settings
 
 pytestmark = pytest.mark.contract
 
@@ -32,10 +31,6 @@ def test_a_misspelt_member_would_be_found() -> None:
     spoiled = MANIFEST["Service"] | {"spce": {}}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(spoiled, "1.30", strict=True)
-
-
-def test_it_runs_what_the_procfile_runs() -> None:
-    assert WEB["command"] == shlex.split(web_line())
 
 
 def test_its_variables_are_settings_of_the_service() -> None:

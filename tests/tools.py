@@ -34,3 +34,22 @@ def require_namespaces() -> str:
     if error:
         pytest.skip(f"no namespaces can be made here: {error}")
     return require("unshare")
+
+
+@functools.cache
+def _mounting_error() -> str:
+    for tool in ("unshare", "setpriv", "mount"):
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed, or not on the PATH"
+    remount = "mount -o remount,bind,ro / && setpriv --reuid 10001 --clear-groups true"
+    tried = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", remount], capture_output=True, text=True
+    )
+    return tried.stderr.strip() if tried.returncode else ""
+
+
+def require_read_only_root() -> None:
+    """Skip the test that asks where no process can get a read-only root and another user."""
+    error = _mounting_error()
+    if error:
+        pytest.skip(f"no read-only root file system can be made here: {error}")

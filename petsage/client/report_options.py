@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from petsage.client.options import Command, usage_errors
+from petsage.client.options import Command, Lines, usage_errors
 from petsage.client.reports import ENDINGS, FORMATS, format_of
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ def report_options(command: Command) -> Command:
     """Add the options on the report; the command gets them as a ReportWriter."""
 
     @functools.wraps(command)
-    def with_report(*args: Any, output: str | None, quiet: bool, **others: Any) -> Any:
+    def with_report(*args: Any, output: tuple[str, ...], quiet: bool, **others: Any) -> Any:
         # The option's own name would shadow a built-in function.
         chosen = others.pop("format")
-        report = ReportWriter(None if output == "-" else output, chosen, quiet=quiet)
+        report = ReportWriter([one for one in output if one != "-"], chosen, quiet=quiet)
         return command(*args, report=report, **others)
 
     options = [
@@ -40,8 +41,10 @@ def report_options(command: Command) -> Command:
             "-o",
             "--output",
             metavar="FILE",
+            type=Lines(),
+            multiple=True,
             help="Write the report to this file, whose ending (.json .xml .md .html) says the "
-            "format; stdout then shows it as text.",
+            "format; stdout then shows it as text. May be repeated.",
         ),
         click.option(
             "-q",
@@ -56,28 +59,38 @@ def report_options(command: Command) -> Command:
     return decorated
 
 
-class ReportWriter:
-    """Writes one report. A file that can't be written is a usage error, before the first ping."""
+@dataclass(frozen=True, slots=True)
+class ReportFile:
+    """A file to write the report to, and in which format."""
 
-    def __init__(self, path: str | None, chosen: str | None, *, quiet: bool) -> None:
+    path: Path
+    format: str
+    is_fifo: bool
+
+
+class ReportWriter:
+    """Writes the report. A file that can't be written is a usage error, before the first ping."""
+
+    def __init__(self, paths: list[str], chosen: str | None, *, quiet: bool) -> None:
         self.quiet = quiet
-        self._path = path
-        self._is_fifo = False
-        with usage_errors("--output", path or ""):
-            self._format, known = (chosen, True) if chosen else format_of(path or "")
-            if path is None:
-                return
-            self._is_fifo = Path(path).is_fifo()
-            if not self._is_fifo:
-                with Path(path).open("ab"):
+        self._stdout_format = "text" if paths else chosen or "text"
+        self._files = [self._file(path, chosen) for path in paths]
+
+    def _file(self, path: str, chosen: str | None) -> ReportFile:
+        with usage_errors("--output", path):
+            format_, known = (chosen, True) if chosen else format_of(path)
+            file = ReportFile(Path(path), format_, Path(path).is_fifo())
+            if not file.is_fifo:
+                with file.path.open("ab"):
                     pass
-        if not known and not quiet:
+        if not known and not self.quiet:
             endings = " ".join(ending for ending, name in ENDINGS.items() if name != "text")
             write(
                 sys.stderr,
                 f"petsage: the report in {path} will be text; these endings mean another format: "
                 f"{endings}\n",
             )
+        return file
 
     def write(self, run: Run, explanation: Explanation, interruptible: Interruptible) -> None:
         """Write the report. Failures are reported on stderr; the exit code stays the verdict's.
@@ -86,34 +99,32 @@ class ReportWriter:
         """
         from petsage.client.reports import render
 
-        def to_file() -> None:
-            if self._path is None:
-                return
-            text = render(run, explanation, self._format)
+        def write_file(file: ReportFile) -> None:
+            text = render(run, explanation, file.format)
             try:
-                Path(self._path).write_text(text, encoding="utf-8", errors="replace")
+                file.path.write_text(text, encoding="utf-8", errors="replace")
             except OSError as error:
-                write(sys.stderr, f"petsage: {self._path}: {error.strerror}\n")
+                write(sys.stderr, f"petsage: {file.path}: {error.strerror}\n")
 
-        if not self._is_fifo:
-            to_file()
+        for file in self._files:
+            if not file.is_fifo:
+                write_file(file)
         if self.quiet:
             if explanation.exit_code:
                 word = explanation.exit_code.word
                 write(
                     sys.stderr, f"petsage: {word}: {explanation.headline} {explanation.what_next}\n"
                 )
-        elif self._path is None and self._format != "text":
-            write(sys.stdout, render(run, explanation, self._format))
+        elif self._stdout_format != "text":
+            write(sys.stdout, render(run, explanation, self._stdout_format))
         else:
             colour = wants_colour(sys.stdout, os.environ)
             write(sys.stdout, render(run, explanation, "text", colour=colour))
-        if self._is_fifo:
-            # After an interrupted run its report is still to be written.
-            write_fifo: Callable[[], None] = (
-                to_file if run.interrupted_by else interruptible(to_file)
-            )
-            write_fifo()
+        # After an interrupted run its report is still to be written.
+        write_fifo = write_file if run.interrupted_by else interruptible(write_file)
+        for file in self._files:
+            if file.is_fifo:
+                write_fifo(file)
 
 
 def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:

@@ -77,6 +77,17 @@ def test_the_ending_of_the_output_says_the_format(service: Running, tmp_path: Pa
     assert (run.code, run.out, checked(chosen.read_text())["exit_code"]) == (0, "", 0)
 
 
+def test_one_run_writes_several_reports(service: Running, tmp_path: Path) -> None:
+    page, data = tmp_path / "report.md", tmp_path / "report.json"
+    run = petsage("smoke-test", service.url, *FAST, "-o", page, "-o", data)
+    assert (run.code, run.out[:6], page.read_text()[:1]) == (0, "PASSED", "#")
+    assert checked(data.read_text())["exit_code"] == 0
+    page.unlink()
+    data.unlink()
+    run = petsage("smoke-test", service.url, *FAST, PETSAGE_SMOKE_TEST_OUTPUT=f"{page}\n{data}")
+    assert (run.code, page.exists(), data.exists()) == (0, True, True)
+
+
 def test_a_full_disk_changes_no_verdict(service: Running) -> None:
     run = petsage("smoke-test", service.url, *FAST, "-o", "/dev/full")
     assert (run.code, "/dev/full" in run.err, run.out[:6]) == (0, True, "PASSED")

@@ -1,4 +1,4 @@
-"""PetSage: deploy diagnostics, a service that names its release, and a client that proves it.
+"""PetSage: deploy diagnostics, a service that names its release and a client that proves it.
 
 Importing this package loads no Flask; `create_app` does, when it is first asked for.
 """

@@ -80,7 +80,7 @@ def run(script: str, tmp_path: Path) -> None:
             lines.write(f"app[web.1]: {line}\n")
         if request.method == "GET" and not request.path.startswith("/system/"):
             # Any service, at an URL of its own.
-            health = {"commitSha": "v43", "build": {"sha": "v43"}}
+            health = {"version": "v43", "commitSha": "v43", "build": {"sha": "v43"}}
             return http(200, json.dumps(health).encode(), Content_Type="application/json")
         return NEW.named(commit=COMMIT, instance=f"web.{next(seen) % 3}")(request)
 
@@ -105,6 +105,7 @@ def run(script: str, tmp_path: Path) -> None:
             env=environment(
                 PATH=f"{tools}{os.pathsep}{os.environ['PATH']}",
                 GITHUB_SHA=COMMIT,
+                KAMAL_VERSION=COMMIT,
                 CI_COMMIT_SHA=COMMIT,
                 GITHUB_STEP_SUMMARY=str(tmp_path / "summary.md"),
             ),

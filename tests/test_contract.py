@@ -3,6 +3,7 @@
 import pytest
 
 from petsage.contract import PROBLEMS, release_matches
+from tests.documents import DOCUMENTS, table
 
 COMMIT = "12E4567890abcdef12e4567890abcdef12e45678"
 
@@ -46,3 +47,8 @@ def test_the_table_of_problems_is_in_the_order_of_the_statuses() -> None:
     for problem in PROBLEMS.values():
         assert problem.detail.endswith(".")
         assert problem.when.endswith(".")
+
+
+def test_the_page_of_errors_is_the_table() -> None:
+    rows = [[str(one.status), f"`{code}`", one.when] for code, one in PROBLEMS.items()]
+    assert table("Codes", DOCUMENTS["docs/errors.md"]) == rows

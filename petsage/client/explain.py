@@ -197,9 +197,13 @@ def _unproven(run: Run) -> Problem:
     history, current = run.history, run.current
     command_ended = run.deploy.ended_at if run.deploy else None
     results = [one for one in history.results if one.due_at >= (command_ended or 0.0)]
-    seen = [one for one in results if _is_of_expected(run, one)]
-    if not seen and any(history.release_of(one) for one in results):
-        return _old(run, since_command=bool(command_ended and history.switch.first_new))
+    # The responses of the expected release, the incorrect ones too.
+    incorrect = [one for one in results if one.outcome is Outcome.INCORRECT]
+    seen = [one for one in results if history.is_expected(one)]
+    seen += history.belongs_to_expected(incorrect)
+    ever_seen = history.switch.first_new is not None
+    if not seen and any(map(history.release_of, results if ever_seen else history.results)):
+        return _old(run, since_command=bool(command_ended) and ever_seen)
     stale = stale_addresses(run)
     if stale and len(stale) < len(run.addresses):
         return _address_missing(run, stale)
@@ -292,7 +296,7 @@ def _release_not_proved(why: str) -> Problem:
 
 def _too_short(run: Run, results: list[PingResult], seen: list[PingResult]) -> Problem:
     """Return what kept the streak from becoming long enough, while the release responds."""
-    begin = seen[0].due_at if seen else run.started_at
+    begin = min((one.due_at for one in seen), default=run.started_at)
     results = [one for one in results if one.due_at >= begin]
     stray = next((one for one in reversed(results) if _interrupts(run, one)), None)
     if stray is not None:
@@ -339,15 +343,6 @@ def _interrupted(run: Run, stray: PingResult) -> Problem:
         sentence = f"{run.expected} responds, but {release} still did {ago:.1f} s before the end."
         what_next = f"Don't go on yet. Run it again, or give it longer: {_limit(run)[1]}."
     return Problem(ExitCode.UNPROVEN, sentence, what_next)
-
-
-def _is_of_expected(run: Run, result: PingResult) -> bool:
-    """Return whether a response is the expected release's, correct or not."""
-    history = run.history
-    is_incorrect = result.outcome is Outcome.INCORRECT
-    return history.is_expected(result) or bool(
-        is_incorrect and history.belongs_to_expected([result])
-    )
 
 
 def _interrupts(run: Run, result: PingResult) -> bool:
@@ -444,19 +439,18 @@ def _budget(run: Run) -> Iterator[Problem]:
     if len(failures) > budget.max_failures:
         classes = pairs(failed_by_class(failures))
         failed = f"{len(failures)} of {counted(len(history.results), 'ping')} failed"
-        yield over(f"{failed} ({classes}), more than --max-failures {budget.max_failures}", drain)
+        yield over(f"{failed} ({classes}), more than {budget.max_failures} (--max-failures)", drain)
     gaps = [gap for gap in (history.longest_gap, history.open_gap) if gap]
     gap = max(gaps, key=lambda one: one.seconds, default=None)
     if budget.max_gap is not None and gap and gap.seconds > budget.max_gap:
         began = f"{gap.began_at - run.started_at:.1f} s after the start"
-        longer = f"longer than --max-gap {budget.max_gap:g}"
+        longer = f"longer than {budget.max_gap:g} s (--max-gap)"
         yield over(f"no ping succeeded for {gap.seconds:.2f} s, {began}, {longer}", drain)
     slowest = max((one.latency_s for one in history.results if one.failure is None), default=0.0)
     if budget.max_latency is not None and slowest > budget.max_latency:
-        yield over(
-            f"a response took {slowest:.3g} s, longer than --max-latency {budget.max_latency:g}",
-            "Check whether new instances get traffic before they are warm.",
-        )
+        longer = f"longer than {budget.max_latency:g} s (--max-latency)"
+        what_next = "Check whether new instances get traffic before they are warm."
+        yield over(f"a response took {slowest:.3g} s, {longer}", what_next)
     reason = no_switch(run)
     if budget.require_switch and reason:
         yield Problem(

@@ -17,6 +17,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from petsage.contract import PROBLEMS
 from petsage.service.json_logs import RequestContext, current_request
 from petsage.service.middleware import REQUEST_ID_KEY, request_id_of, trace_id_of
+from petsage.service.problems import OVER_THE_LIMIT
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -184,9 +185,7 @@ class UnreceivedBody(RawIOBase):
 
     def readinto(self, _buffer: object) -> NoReturn:
         """Raise what Flask turns into a 413."""
-        raise RequestEntityTooLarge(
-            f"The body is larger than this service accepts: {self._limit:,} bytes at most."
-        )
+        raise RequestEntityTooLarge(OVER_THE_LIMIT.format(limit=self._limit))
 
 
 class ErrorsStream(TextIOBase):

@@ -29,8 +29,5 @@ def require_release(settings: Settings, environ: Mapping[str, Any]) -> None:
     detail = "This service does not know its release, so it can't be the expected one."
     if known := release.name or (release.commit and f"commit {release.commit}"):
         detail = OTHER_RELEASE.format(release=known)
-    raise Problem(
-        "release-mismatch",
-        detail if settings.disclose_release else None,
-        [("Retry-After", "1")],
-    )
+    disclosed = detail if settings.disclose_release else None
+    raise Problem("release-mismatch", disclosed, [("Retry-After", "1")])

@@ -120,8 +120,10 @@ def _cut_to_fit(members: dict[str, Any]) -> str:
     return line
 
 
-def _record(name: str, level: str, message: str) -> logging.LogRecord:
-    return logging.makeLogRecord({"name": name, "levelname": level, "msg": message})
+def record_of(name: str, level: int, message: str, **attributes: object) -> logging.LogRecord:
+    """Return a record. Logging's own ways look for the line of code, which no log line names."""
+    known = {"name": name, "levelno": level, "levelname": logging.getLevelName(level)}
+    return logging.makeLogRecord({**known, "msg": message, **attributes})
 
 
 class JsonHandler(logging.Handler):
@@ -141,7 +143,7 @@ class JsonHandler(logging.Handler):
             # existed is logged all the same, without asking anything of what is in it.
             what = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
             message = f"Unloggable record: {what!r}"
-            line = self.format(_record(record.name, record.levelname, message))
+            line = self.format(record_of(record.name, record.levelno, message))
         written = self.stream.write(line.encode())
         receipt: Receipt | None = getattr(record, "receipt", None)
         if receipt is not None and written:
@@ -160,7 +162,7 @@ class JsonHandler(logging.Handler):
         """
         if not self.stream.working:
             message = f"The log stream works again. Lines lost: {self.stream.lost}."
-            self.handle(_record(log.name, "WARNING", message))
+            self.handle(record_of(log.name, logging.WARNING, message))
         if not self.stream.working:
             raise OSError("the log stream can't be written to")
 

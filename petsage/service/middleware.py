@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from petsage import contract
-from petsage.service.json_logs import RequestContext, current_request
+from petsage.service.json_logs import RequestContext, current_request, record_of
 from petsage.service.problems import PROBLEM_CODE_KEY, Problem
 from petsage.service.process import worker_id
 from petsage.service.settings import Settings
@@ -31,10 +31,9 @@ REQUEST_ID_KEY = "petsage.request_id"
 MAX_LOGGED_PATH_CHARACTERS = 2_000
 
 _REQUEST_ID = re.compile(contract.REQUEST_ID_PATTERN)
-# W3C Trace Context, section 3.2: a later version may append fields; ff and all zeros are invalid.
+# W3C Trace Context, section 3.2: ff and all zeros are invalid; a version after 00 may add fields.
 _TRACEPARENT = re.compile(
-    r"(?!ff)(?P<version>[0-9a-f]{2})-(?!0{32})(?P<trace>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}"
-    r"-[0-9a-f]{2}(?P<rest>-.*)?"
+    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
 )
 _PROBES = {
     contract.LIVE_PATH,
@@ -66,9 +65,7 @@ def trace_id_of(environ: WSGIEnvironment) -> str | None:
     """Return the trace id of a valid W3C `traceparent` header."""
     given = environ.get("HTTP_TRACEPARENT")
     found = _TRACEPARENT.fullmatch(given) if given else None
-    if not found or (found["version"] == "00" and found["rest"] is not None):
-        return None
-    return found["trace"]
+    return found[1] if found else None
 
 
 class Middleware:
@@ -91,8 +88,7 @@ class Middleware:
         def wrapped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             began = perf_counter()
             # It is there already where this responds in place of an app that has failed.
-            request_id = environ.get(REQUEST_ID_KEY) or request_id_of(environ)
-            environ[REQUEST_ID_KEY] = request_id
+            request_id = environ.setdefault(REQUEST_ID_KEY, request_id_of(environ))
             status = 500
             size: int | None = None
 
@@ -165,15 +161,8 @@ class Middleware:
         }
         if status >= 400 and PROBLEM_CODE_KEY in environ:
             fields["code"] = environ[PROBLEM_CODE_KEY]
-        # Not `log.info`: that looks for the line of code which calls it, and no log line tells it.
-        record = log.makeRecord(
-            *(log.name, logging.INFO, __file__, 0),
-            "%s %s %d",
-            (method, path, status),
-            None,
-            extra={"fields": fields},
-        )
-        log.handle(record)
+        message = f"{method} {path} {status}"
+        log.handle(record_of(log.name, logging.INFO, message, fields=fields))
 
 
 def _is_probe(environ: WSGIEnvironment) -> bool:

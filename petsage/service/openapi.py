@@ -15,32 +15,18 @@ from flask_smorest import Api, Blueprint
 
 from petsage import __version__, contract
 from petsage.contract import PROBLEMS
-from petsage.service import problems
 from petsage.service.problems import Problem
 
 _WEB = files("petsage.service") / "web"
-# Parts of OpenAPI in its own language: headers, parameters, and the schema of a problem.
+# Parts of OpenAPI in its own language: headers, parameters, the schema of a problem, and what
+# examples of problems say.
 _COMPONENTS = json.loads((_WEB / "components.json").read_text())
 _COMPONENTS["schemas"]["Problem"]["properties"]["code"]["enum"] = list(PROBLEMS)
 # The headers of every response, each a reference to the component of its name.
 _OF_EVERY_RESPONSE = {name: name for name in _COMPONENTS["headers"] if name != "Retry-After"}
 EXAMPLE_REQUEST_ID = "7c9e6679f3b04d1e8a5b2c4d6e8f0a1b"
 # A problem of each code, as the service responds with it; the tests compare them.
-_EXAMPLES = {code: Problem(code) for code in PROBLEMS} | {
-    problem.code: problem
-    for problem in (
-        Problem("malformed-json", "The body is not valid JSON: see line 1, column 2."),
-        Problem("duplicate-key", 'An object names the key "ping" twice.'),
-        Problem("bad-request", problems.UNCLEAR_EXPECTATION),
-        Problem("method-not-allowed", "Use POST."),
-        Problem("release-mismatch", problems.OTHER_RELEASE.format(release="v43")),
-        Problem("body-too-large", problems.OVER_THE_LIMIT.format(limit=65_536)),
-        Problem(
-            "validation-error", errors={"json": {"ping": ["Missing data for required field."]}}
-        ),
-        Problem("not-ready", checks={"logging": {"status": "failed", "duration_ms": 0.021}}),
-    )
-}
+_EXAMPLES = {code: Problem(code, **_COMPONENTS["examples"].get(code, {})) for code in PROBLEMS}
 _BAD_QUERY = Problem("validation-error", errors={"query": {"verbose": ["Unknown field."]}})
 
 
@@ -73,7 +59,6 @@ _RESPONSES = {
     "bad-query": _response(PROBLEMS["validation-error"].when, _BAD_QUERY),
 }
 _TO_ANY_REQUEST = {"400": "bad-request", "412": "release-mismatch", "500": "internal-error"}
-_TO_A_QUERY = {"422": "bad-query"}
 _TO_A_BODY = {
     "400": "bad-request-or-body",
     "413": "body-too-large",
@@ -126,10 +111,6 @@ class StrictApi(Api):
         if tag["name"] not in {listed["name"] for listed in tags}:
             tags.append(tag)
 
-    def handle_http_exception(self, error: Any) -> Any:
-        """Leave errors to the app."""
-        return error
-
 
 class Completion(BasePlugin):
     """Adds to each operation what it shares with all: its id, headers, examples and errors."""
@@ -168,7 +149,7 @@ class Completion(BasePlugin):
                     self._add_examples(response)
             shared = dict(_TO_ANY_REQUEST)
             if operation.get("parameters"):
-                shared |= _TO_A_QUERY
+                shared["422"] = "bad-query"
             if "requestBody" in operation:
                 self._add_examples(operation["requestBody"])
                 shared |= _TO_A_BODY
@@ -202,8 +183,6 @@ class Completion(BasePlugin):
     def _resolved(self, schema: Any) -> dict[str, Any]:
         if not isinstance(schema, dict):
             return {}  # `true` is a schema too
-        reference = schema.get("$ref")
-        if reference is None:
-            return schema
-        found: dict[str, Any] = self._components.schemas.get(reference.rpartition("/")[2], {})
+        name = schema.get("$ref", "").rpartition("/")[2]
+        found: dict[str, Any] = self._components.schemas.get(name, schema)
         return found

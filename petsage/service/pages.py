@@ -30,7 +30,6 @@ _DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     f"connect-src 'self'; {_POLICY}"
 )
-_YEAR = "public, max-age=31536000, immutable"
 
 # The files that pages load, and no others.
 _SWAGGER_UI, _OURS = files("flask_swagger_ui") / "dist", files("petsage.service") / "web"
@@ -110,7 +109,8 @@ def pages_blueprint(api: Api) -> Blueprint:
         if version != _assets_version() or name not in _ASSETS:
             abort(404)
         content_type = _ASSETS[name][1]
-        return Response(_asset(name), content_type=content_type, headers={"Cache-Control": _YEAR})
+        headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(_asset(name), content_type=content_type, headers=headers)
 
     return pages
 
@@ -151,10 +151,7 @@ def resolved(document: Document, holder: Any) -> Document:
 def members(document: Document, schema: Any) -> Document | None:
     """Return the members of a flat object by their names; None for any other schema."""
     found: Document = resolved(document, schema).get("properties", {})
-    flat = all(
-        isinstance(member, dict) and not _NESTING & resolved(document, member).keys()
-        for member in found.values()
-    )
+    flat = not any(_NESTING & resolved(document, member).keys() for member in found.values())
     return found if found and flat else None
 
 
@@ -183,11 +180,8 @@ def pretty(value: Any) -> str:
 
 def prose(text: str) -> Markup:
     """Return a description as HTML: backticks make code, an empty line ends a paragraph."""
-    paragraphs = (
-        re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(paragraph)))
-        for paragraph in text.split("\n\n")
-    )
-    return Markup("\n".join(f"<p>{paragraph}</p>" for paragraph in paragraphs))  # noqa: S704 - escaped above
+    paragraphs = re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))).split("\n\n")
+    return Markup("\n".join(f"<p>{one}</p>" for one in paragraphs))  # noqa: S704 - escaped above
 
 
 _TEMPLATES = Environment(

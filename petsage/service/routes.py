@@ -111,10 +111,9 @@ def system_blueprint(settings: Settings, readiness: Readiness) -> StrictBlueprin
         """Run the readiness checks: for readiness probes and load balancers."""
         names = readiness.names()
         if not set(query["excluded"]) <= set(names):
-            more = f", and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
             raise Problem(
                 "validation-error",
-                f"These checks can be excluded: {', '.join(names[:MAX_NAMES])}{more}.",
+                f"Some checks that can be excluded: {', '.join(names[:MAX_NAMES])}.",
                 errors={"query": {"exclude": ["Unknown check."]}},
             )
         results = readiness.results(query["excluded"])
@@ -128,27 +127,25 @@ def system_blueprint(settings: Settings, readiness: Readiness) -> StrictBlueprin
     @system.response(200, schemas.VersionOut())
     def version() -> Response:
         """Say which release responds, and which process of it."""
-        return json_response(_version(settings))
+        release = settings.release
+        disclosed = {
+            "release": release.name,
+            "commit": release.commit,
+            "source": {"release": release.name_source, "commit": release.commit_source},
+            "instance": settings.instance,
+        }
+        return json_response(
+            {
+                "name": "petsage",
+                "version": __version__,
+                **(disclosed if settings.disclose_release else dict.fromkeys(disclosed)),
+                "worker": worker_id(),
+                "started_at": rfc3339(started_at()),
+            }
+        )
 
     return system
 
 
 def _ok(message: str) -> Response:
     return json_response({"status": contract.STATUS_OK, "message": message})
-
-
-def _version(settings: Settings) -> dict[str, object]:
-    release = settings.release
-    disclosed = {
-        "release": release.name,
-        "commit": release.commit,
-        "source": {"release": release.name_source, "commit": release.commit_source},
-        "instance": settings.instance,
-    }
-    return {
-        "name": "petsage",
-        "version": __version__,
-        **(disclosed if settings.disclose_release else dict.fromkeys(disclosed)),
-        "worker": worker_id(),
-        "started_at": rfc3339(started_at()),
-    }

@@ -187,15 +187,11 @@ def _whole_number(least: int, most: int) -> Callable[[str], int]:
 
 def _ip_address(text: str) -> str:
     try:
-        address = ip_address(text)
+        if "%" not in text:  # gunicorn accepts no zone ("fe80::1%eth0")
+            return str(ip_address(text))
     except ValueError:
-        address = None
-    # gunicorn does not take a zone ("fe80::1%eth0").
-    if address is None or "%" in text:
-        raise ValueError(
-            "must be an IP address of this machine (127.0.0.1, ::1), or 0.0.0.0 or :: for all"
-        )
-    return str(address)
+        pass
+    raise ValueError("must be an IP address of this machine (127.0.0.1, ::1), or 0.0.0.0 or ::")
 
 
 def _log_level(text: str) -> str:

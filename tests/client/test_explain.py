@@ -126,6 +126,11 @@ CASES: dict[str, tuple[Run, int, list[str]]] = {
         4,
         ["v42", "60 s", "--after-command"],
     ),
+    "old, and no response since the command": (
+        rollout(*[old] * 9, deploy=command(0.1, 5.0)),
+        4,
+        ["v43", "v42", "--deadline"],
+    ),
     "a service that does not know its release": (
         run_of(*[unknown] * 9),
         4,
@@ -227,12 +232,12 @@ CASES: dict[str, tuple[Run, int, list[str]]] = {
     "a gap": (
         rollout(old, failed, failed, *PASSED, budget=Budget(max_failures=9, max_gap=0.2)),
         7,
-        ["0.30 s", "--max-gap 0.2"],
+        ["0.30 s", "0.2 s (--max-gap)"],
     ),
     "a slow response": (
         rollout(old, slow, *PASSED, budget=Budget(max_latency=1.5)),
         7,
-        ["2 s", "--max-latency 1.5"],
+        ["2 s", "1.5 s (--max-latency)"],
     ),
     "no switch": (rollout(*PASSED, budget=Budget(require_switch=True)), 7, ["v43"]),
     "the same workers after the command": (

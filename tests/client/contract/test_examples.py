@@ -95,7 +95,7 @@ def run(script: str, tmp_path: Path) -> None:
         (tmp_path / place).chmod(0o755)
     (tmp_path / "deploy.sh").symlink_to(tools / "pip")
     with serving(respond) as server:
-        script = re.sub(r"https://app\.example|http://petsage\b", server.url, script)
+        script = re.sub(r"https://(?:app|shop)\.example|http://petsage\b", server.url, script)
         done = subprocess.run(
             ["bash", "-ec", script.replace("192.0.2.7", server.address)],
             capture_output=True,

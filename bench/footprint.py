@@ -116,7 +116,7 @@ def client(rounds: int) -> list[Figure]:
     ours, curls = (median(seconds) for seconds in seen.values())
     return [
         Figure(
-            f"`petsage smoke-test`, {requests} requests with the refusals, whole process",
+            f"`petsage smoke-test`, {requests} requests with the bad requests, process included",
             ours < 0.5,
             f"{milliseconds(ours)}; one curl that sends as many pings: {milliseconds(curls)}",
             "under 500 ms",

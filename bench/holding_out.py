@@ -62,7 +62,7 @@ async def deadlines(_scale: float) -> list[Figure]:
     longest = max(seconds for _, seconds in ends)
     return [
         Figure(
-            "a request that does not arrive whole",
+            "a request that does not arrive completely",
             {status for status, _ in ends} == {408} and longest < 10.5,
             f"408 after {longest:.2f} s",
             "408 after 10 s",
@@ -129,7 +129,7 @@ async def blocked(scale: float) -> list[Figure]:
         Figure(
             "20 views that block for 5 s and a check that hangs",
             outcomes == {"200"} and worst < 0.1,
-            f"slowest other answer {milliseconds(worst)}",
+            f"slowest other response {milliseconds(worst)}",
             "none later than 100 ms",
             {"outcomes": sorted(outcomes), "max": worst},
         )
@@ -156,7 +156,7 @@ async def dead_logs(_scale: float) -> list[Figure]:
                 name,
                 healthy and status == 503 and b"logging-broken" in body,
                 f"pings {dict(answered.outcomes)}, GET /smoke-test {status}",
-                "pings answered, GET /smoke-test 503 logging-broken",
+                "pings get 200, GET /smoke-test 503 logging-broken",
                 {"outcomes": dict(answered.outcomes), "smoke_test": status},
             )
         )

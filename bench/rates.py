@@ -191,7 +191,7 @@ def refusals(rounds: int) -> list[Figure]:
         )
     return [
         Figure(
-            f"refusals a second: {name}",
+            f"rejections a second: {name}",
             ratio(_rates(seen[name]), _rates(seen["success"])) >= 0.8,
             f"{ratio(_rates(seen[name]), _rates(seen['success'])):.2f} of a success"
             f" ({median(_rates(seen[name])):,.0f}/s)",

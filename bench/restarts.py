@@ -146,7 +146,7 @@ async def kills(_scale: float) -> list[Figure]:
         Figure(
             "kill -9 of one of two workers",
             capacity < 1,
-            f"a new one answers after {capacity:.2f} s",
+            f"a new one responds after {capacity:.2f} s",
             "full capacity within 1 s",
             {"seconds": capacity},
         ),

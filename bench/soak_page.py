@@ -28,7 +28,7 @@ def page(circumstances: dict[str, Any], measured: dict[str, Any]) -> str:
         "# What the service holds out against",
         f"Measured by `make soak` on {' and '.join(days)}, all on the loopback of one machine:"
         f" {circumstances['machine']}; Python {circumstances['python']}, {versions}."
-        + _of_the_whole(circumstances["scale"]),
+        + _scale_note(circumstances["scale"]),
         _table(
             ["what", "measured", "goal", "reached"],
             (
@@ -38,8 +38,8 @@ def page(circumstances: dict[str, Any], measured: dict[str, Any]) -> str:
         ),
         *_beside([figure for figure in figures if figure["beside"]]),
         "## How to repeat it",
-        "`make soak` measures it all, and writes `soak.md`. One at a time, onto that same page:"
-        " `.venv/bin/python -m bench.soak NAME`. They took so long here:",
+        "`make soak` measures all of it and writes `soak.md`. To measure one, onto the same page:"
+        " `.venv/bin/python -m bench.soak NAME`. How long they took here:",
         _table(
             ["NAME", "seconds"],
             ([f"`{name}`", str(one["seconds"])] for name, one in measured.items()),
@@ -48,7 +48,7 @@ def page(circumstances: dict[str, Any], measured: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _of_the_whole(scale: float) -> str:
+def _scale_note(scale: float) -> str:
     return "" if scale == 1 else f" Everything at {scale:g} of its size."
 
 
@@ -59,10 +59,10 @@ def _beside(figures: list[dict[str, Any]]) -> Iterable[str]:
     yield "## Beside others"
     yield (
         "The same hostile connections, held at one process each: PetSage; `node:http`, which"
-        " answers the same on the same routes with the timeouts that node has by default; and"
+        " responds the same on the same routes with the timeouts that node has by default; and"
         " gunicorn's own workers, which run the very app that PetSage's worker runs. Each cell"
-        " tells the share of probes that were answered within 10 s, each on a new connection, and"
-        " the 99th percentile of the time to those answers. **Bold** is the best of its row."
+        " has the share of probes that got a response within 10 s, each on a new connection, and"
+        " the 99th percentile of the time to those responses. **Bold** is the best of its row."
     )
     yield _table(
         ["held", *there],

@@ -1,4 +1,4 @@
-"""PetSage: deploy diagnostics, as a service that answers and a client that judges.
+"""PetSage: deploy diagnostics, a service that names its release and a client that proves it.
 
 Importing this package loads no Flask; `create_app` does, when it is first asked for.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from petsage.service.app import create_app as create_app
 
-__version__ = "1.0.0"
+__version__ = "2.0.0"
 __all__ = ["__version__", "create_app"]
 
 

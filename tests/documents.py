@@ -63,10 +63,6 @@ def first_words(report: str) -> set[str]:
 
 def promised(command: str) -> dict[str, str]:
     """Return what docs/reports.md says of each member of a command's JSON report."""
-    (heading,) = [
-        one
-        for one in re.findall(r"^## (.*)$", DOCUMENTS["docs/reports.md"], re.MULTILINE)
-        if "JSON" in one and command in one
-    ]
-    rows = table(heading, DOCUMENTS["docs/reports.md"])
+    of_both, of_rollout = tables("The JSON report", DOCUMENTS["docs/reports.md"])
+    rows = of_both + (of_rollout if command == "rollout" else [])
     return {name: told for names, told in rows for name in names.split("`")[1::2]}

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from petsage import contract
-from tests.documents import table
+from tests.documents import DOCUMENTS, table
 from tests.running import ROOT, gunicorn_settings
 
 pytestmark = pytest.mark.contract
@@ -34,7 +34,7 @@ def test_a_misspelt_member_would_be_found() -> None:
 
 
 def test_its_variables_are_settings_of_the_service() -> None:
-    settings = {row[0].strip("`") for row in table("Settings")}
+    settings = {row[0].strip("`") for row in table("Settings", DOCUMENTS["docs/server.md"])}
     assert {one["name"] for one in WEB["env"]} <= settings
 
 

@@ -31,8 +31,8 @@ timeout = 30
 # The heartbeat is written to a file: on a disk, it could wait for that disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
-# A longer request line gets 414, more or longer header lines 431; the README names these numbers.
-# gunicorn's own limit on the line is 4,094.
+# A longer request line gets 414, more or longer header lines 431 (docs/server.md). gunicorn's own
+# limit on the line is 4,094.
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190

@@ -81,7 +81,7 @@ def run(script: str, tmp_path: Path) -> None:
             lines.write(f"app[web.1]: {line}\n")
         if request.method == "GET" and not request.path.startswith("/system/"):
             # Any service, at an URL of its own.
-            health = {"commitSha": "v43", "build": {"sha": "v43"}}
+            health = {"version": "v43", "commitSha": "v43", "build": {"sha": "v43"}}
             return http(200, json.dumps(health).encode(), Content_Type="application/json")
         return NEW.named(commit=COMMIT, instance=f"web.{next(seen) % 3}")(request)
 
@@ -97,7 +97,7 @@ def run(script: str, tmp_path: Path) -> None:
         (tmp_path / place).chmod(0o755)
     (tmp_path / "deploy.sh").symlink_to(tools / "kubectl")
     with serving(respond) as server:
-        script = re.sub(r"https://app\.example|http://petsage\b", server.url, script)
+        script = re.sub(r"https://(?:app|shop)\.example|http://petsage\b", server.url, script)
         done = subprocess.run(
             ["bash", "-ec", script.replace("192.0.2.7", server.address)],
             capture_output=True,
@@ -106,6 +106,7 @@ def run(script: str, tmp_path: Path) -> None:
             cwd=tmp_path,
             env=environment(
                 PATH=f"{tools}{os.pathsep}{os.environ['PATH']}",
+                KAMAL_VERSION=COMMIT,
             ),
         )
         assert server.requests, done.stderr

@@ -72,6 +72,8 @@ CHROMIUM_OPTIONS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # It ends a process that does not respond in time: on a busy machine, that is any.
+    "--disable-gpu-watchdog",
 ]
 
 

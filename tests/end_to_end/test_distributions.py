@@ -1,6 +1,7 @@
 """The wheel, built from the sdist, serves and judges where only what is pinned is (DESIGN, 2.8)."""
 
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -15,13 +16,17 @@ from tests.wire import get
 
 pytestmark = pytest.mark.contract
 
+NOT_SOURCES = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__")
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the wheel, built from the sdist without a warning."""
-    folder = tmp_path_factory.mktemp("dist")
+    # The build writes beside the sources: it gets a copy of them.
+    sources, folder = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("dist")
+    shutil.copytree(ROOT, sources, dirs_exist_ok=True, ignore=NOT_SOURCES)
     built = subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)],
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(sources)],
         # Where this is set, setuptools warns that it compiles nothing.
         env=environment(PYTHONDONTWRITEBYTECODE=""),
         capture_output=True,

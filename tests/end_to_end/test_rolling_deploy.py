@@ -106,7 +106,8 @@ LABELS_INSIDE = """() => [...document.querySelectorAll("svg")]
     .filter((svg) => svg.getBoundingClientRect().width)
     .map((svg) => {
         const frame = svg.getBoundingClientRect();
-        return [...svg.querySelectorAll("text")].every((text) => {
+        const texts = [...svg.querySelectorAll("text")];
+        return texts.filter((it) => it.getBoundingClientRect().width).every((text) => {
             const box = text.getBoundingClientRect();
             return box.left >= frame.left - 1 && box.right <= frame.right + 1;
         });

@@ -17,7 +17,15 @@ from pathlib import Path
 import pytest
 
 from bench.traffic import Tally, exchange, for_seconds, get, post, steady
-from tests.running import ROOT, Service, environment, free_port, gone, running_service
+from tests.running import (
+    ROOT,
+    Service,
+    environment,
+    free_port,
+    gone,
+    run_coroutine,
+    running_service,
+)
 from tests.server.wire import Client
 
 pytestmark = pytest.mark.contract
@@ -73,7 +81,7 @@ def test_sigterm_under_new_connections_loses_none(
         return in_flight, await load
 
     with running_service(SLOW, WEB_CONCURRENCY=workers) as service:
-        in_flight, load = asyncio.run(scenario(service))
+        in_flight, load = run_coroutine(scenario(service))
     assert in_flight.outcomes == {"200": 1}
     assert load.lost == 0, load.outcomes
     assert {"200", "refused"} == set(load.outcomes)
@@ -161,7 +169,7 @@ def test_sighup_under_load_loses_none_and_brings_new_workers() -> None:
         return await load
 
     with running_service() as service:
-        tally = asyncio.run(scenario(service))
+        tally = run_coroutine(scenario(service))
     assert set(tally.outcomes) == {"200"}
 
 
@@ -202,7 +210,7 @@ def test_more_connections_than_the_worker_admits_shut_out_no_probe() -> None:
 def test_connections_leave_no_descriptor_behind() -> None:
     with running_service() as service:
         (worker,) = service.workers()
-        asyncio.run(exchange(service.port, post()))
+        run_coroutine(exchange(service.port, post()))
         before = open_files(worker)
         for _ in range(3):
             with ExitStack() as stack:
@@ -261,7 +269,7 @@ def test_none_of_gunicorn_s_numbers_stops_the_service_when_it_is_0(arguments: st
 def test_max_requests_retires_a_worker_and_loses_nothing() -> None:
     with running_service(GUNICORN_CMD_ARGS="--max-requests 50") as service:
         before = service.workers()
-        tally = asyncio.run(steady(service.port, 100, for_seconds(2), post()))
+        tally = run_coroutine(steady(service.port, 100, for_seconds(2), post()))
         assert set(tally.outcomes) == {"200"}
         wait_for(lambda: set(service.workers()) - set(before))
 
@@ -290,7 +298,7 @@ def test_nothing_is_written_but_one_json_object_a_line() -> None:
 
 def test_a_request_is_logged_once_whatever_the_platform_asks_for() -> None:
     with running_service(GUNICORN_CMD_ARGS="--access-logfile -") as service:
-        asyncio.run(exchange(service.port, get("/api/v1/smoke-test?secret=1")))
+        run_coroutine(exchange(service.port, get("/api/v1/smoke-test?secret=1")))
         assert service.stop() == 0
         lines = [line for line in service.log_text().splitlines() if "/api/v1/smoke-test" in line]
     assert len(lines) == 1

@@ -309,6 +309,9 @@ class History:
             failed = next(one for one in reversed(tail) if one.outcome is outcome)
             return CurrentState(since=self._silent_from(), outcome=outcome, failed=failed)
         releases, since = self._responding()
+        if responded and all(one.failure is not None for one in tail):
+            # The last responses are all incorrect: earlier correct ones don't tell who responds.
+            releases, since = [], None
         names = list(dict.fromkeys(name for name, _ in releases))
         return CurrentState(
             releases=Counter(name for name, _ in releases),

@@ -256,6 +256,17 @@ def test_a_login_and_a_redirect_are_permanent() -> None:
     )
 
 
+def test_a_redirect_to_the_same_url_is_no_other_url_to_give() -> None:
+    def again(request: Received, _: socket.socket) -> bytes:
+        return http(302, Location=request.path)
+
+    def with_slash(request: Received, _: socket.socket) -> bytes:
+        return http(308, Location=f"{request.path}/")
+
+    assert "redirects to itself" in pinged(again).remedy
+    assert "/ as the URL" in pinged(with_slash).remedy
+
+
 def test_petsage_itself_names_its_instance() -> None:
     result = pinged(
         constant(200, b'{"release": "v43"}', PetSage_Instance="web.1", PetSage_Worker="w1")

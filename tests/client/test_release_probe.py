@@ -95,7 +95,8 @@ def test_a_release_that_would_colour_a_terminal_is_shown_escaped() -> None:
         (JSON, http(200, b'{"release": {}}'), "/release is an object"),
         (JSON, http(200, b'{"release": true}'), "/release is true"),
         (JSON, http(200, b'["v1"]'), "the body is an array of 1, without release"),
-        (JSON, http(200, b'"v1"'), "the body is a string, without release"),
+        (JSON, http(200, b'"v1"'), "the body is a string or number, without release"),
+        (JSON, http(200, b"43"), "the body is a string or number, without release"),
         (
             {"json": "/a/b"},
             http(200, b'{"a": {"c": 1}}'),

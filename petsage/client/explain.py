@@ -213,6 +213,9 @@ def _unproven(run: Run) -> Problem:
         return _old(run, since_command=bool(command_ended) and ever_seen)
     stale = stale_addresses(run)
     if stale and len(stale) < len(run.addresses):
+        last = [one[-1].outcome for address, one in history.addresses.items() if address in stale]
+        if set(last) == {Outcome.RATE_LIMITED}:
+            return _rate_limited(run, history.results)
         return _address_missing(run, stale)
     if current.others and current.expected:
         behind = "; ".join(

@@ -155,6 +155,11 @@ CASES: dict[str, tuple[Run, int, list[str]]] = {
         5,
         [THERE, "connection refused"],
     ),
+    "a rate limit at one address": (
+        run_of(*[here, given(rate_limited, address=THERE)] * 9, addresses=BOTH),
+        5,
+        ["A rate limit", "429", "--interval"],
+    ),
     "an address that was not pinged": (run_of(*[here] * 9, addresses=BOTH), 5, [THERE]),
     "an address that goes stale": (
         run_of(here, there, *[here, given(old, address=THERE)] * 9, addresses=BOTH),

@@ -17,6 +17,7 @@ from tests.client.servers import (
     Received,
     Respond,
     Running,
+    constant,
     serving,
     serving_at,
     swallowing,
@@ -111,6 +112,16 @@ def test_a_dead_address_is_named_and_does_not_slow_the_others_down(
     if command == "rollout":
         # It never responded, before the switch either: the switch did not fail these pings.
         assert (report["failures"], report["open_gap_s"]) == ([], None)
+
+
+@BOTH
+def test_an_address_with_a_rate_limit_is_not_called_stale(command: str, names: Names) -> None:
+    names.set(NAME, [FIRST, SECOND])
+    with serving_at({FIRST: NEW, SECOND: constant(429)}) as servers:
+        done = asked_for_v43(command, servers, names)
+    assert done.code == 5
+    assert "rate limit" in done.report["headline"]
+    assert ("--interval" if command == "smoke-test" else "--rate") in done.report["what_next"]
 
 
 def test_where_the_release_responds_nowhere_a_dead_address_changes_nothing(names: Names) -> None:

@@ -1,7 +1,7 @@
 """Hold the locked requirements to wheels: no step of set-up compiles anything.
 
-`python -m tests.wheels` asks the package index for each Python and CPU that the service runs on, and
-ends with 1 where a requirement has no wheel.
+`python -m tests.wheels` asks the package index for each Python and CPU that the service runs on,
+and ends with 1 where a requirement has no wheel.
 """
 
 import subprocess

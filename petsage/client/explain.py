@@ -492,4 +492,4 @@ def _log_id(result: PingResult) -> str:
 
 
 def _last(run: Run) -> int:
-    return max(20, run.streak.consecutive)
+    return max(20, run.consecutive)

@@ -16,7 +16,6 @@ from petsage.client.options import Command, Lines, usage_errors
 from petsage.client.reports import ENDINGS, FORMATS, format_of
 
 if TYPE_CHECKING:
-    from petsage.client.explain import Explanation
     from petsage.client.run import Run
     from petsage.client.signals import Interruptible
 
@@ -92,12 +91,15 @@ class ReportWriter:
             )
         return file
 
-    def write(self, run: Run, explanation: Explanation, interruptible: Interruptible) -> None:
-        """Write the report. Failures are reported on stderr; the exit code stays the verdict's.
+    def write(self, run: Run, interruptible: Interruptible) -> int:
+        """Write the report and return the verdict's exit code, also where writing it fails.
 
         Interrupted is raised where a signal comes while a FIFO has no reader.
         """
+        from petsage.client.explain import explain
         from petsage.client.reports import render
+
+        explanation = explain(run)
 
         def write_file(file: ReportFile) -> None:
             text = render(run, explanation, file.format)
@@ -125,6 +127,7 @@ class ReportWriter:
         for file in self._files:
             if file.is_fifo:
                 write_fifo(file)
+        return int(explanation.exit_code)
 
 
 def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:

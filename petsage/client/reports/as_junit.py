@@ -64,7 +64,7 @@ def _cases(run: Run, explanation: Explanation) -> Iterator[tuple[ExitCode, str, 
     if run.expected:
         name = f"release {figures.printable(run.expected)} responds"
         yield ExitCode.OLD, name, not streak.waiting
-    yield ExitCode.UNPROVEN, f"{streak.consecutive} responses in a row are correct", run.proved
+    yield ExitCode.UNPROVEN, f"{run.consecutive} responses in a row are correct", run.proved
     if run.log is not None:
         yield ExitCode.LOG_MISSING, "the log line arrives", run.log.found
     if run.kind == "rollout":

@@ -94,7 +94,6 @@ def send(
         expected=bad_request.expected,
         got=got,
         outcome=outcome,
-        address=exchange.address,
         release=origin(response)["release"] if response else None,
     )
 

@@ -107,7 +107,6 @@ class Probe(ABC):
             request_id=ping.request_id,
             due_at=exchange.began_at - late_s,
             latency_s=exchange.elapsed_s + late_s,
-            phases=exchange.phases,
             address=exchange.address,
             bogus=bogus,
             **judgement._asdict(),

@@ -23,6 +23,26 @@ if TYPE_CHECKING:
 def report_options(command: Command) -> Command:
     """Add the options on the report; the command gets them as a ReportWriter."""
 
+    @click.option(
+        "--format",
+        type=click.Choice(FORMATS),
+        help="The report's format.  [default: by the ending of --output, else text]",
+    )
+    @click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Lines(),
+        multiple=True,
+        help="Write the report to this file, whose ending (.json .xml .md .html) says the "
+        "format; stdout then shows it as text. May be repeated.",
+    )
+    @click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        help="Nothing on stdout; one line on stderr when it fails.",
+    )
     @functools.wraps(command)
     def with_report(*args: Any, output: tuple[str, ...], quiet: bool, **others: Any) -> Any:
         # The option's own name would shadow a built-in function.
@@ -30,32 +50,7 @@ def report_options(command: Command) -> Command:
         report = ReportWriter([one for one in output if one != "-"], chosen, quiet=quiet)
         return command(*args, report=report, **others)
 
-    options = [
-        click.option(
-            "--format",
-            type=click.Choice(FORMATS),
-            help="The report's format.  [default: by the ending of --output, else text]",
-        ),
-        click.option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            type=Lines(),
-            multiple=True,
-            help="Write the report to this file, whose ending (.json .xml .md .html) says the "
-            "format; stdout then shows it as text. May be repeated.",
-        ),
-        click.option(
-            "-q",
-            "--quiet",
-            is_flag=True,
-            help="Nothing on stdout; one line on stderr when it fails.",
-        ),
-    ]
-    decorated: Command = with_report
-    for option in reversed(options):
-        decorated = option(decorated)
-    return decorated
+    return with_report
 
 
 @dataclass(frozen=True, slots=True)

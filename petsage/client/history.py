@@ -134,7 +134,6 @@ class History:
         self.expected = expected
         self.results: list[PingResult] = []
         self.pauses: list[tuple[float, float]] = []
-        self._current: dict[tuple[int, int, float], CurrentState] = {}
 
     def add(self, result: PingResult) -> None:
         """Take in a result, in whatever order they come."""
@@ -148,7 +147,6 @@ class History:
 
     def _forget(self) -> None:
         """Drop what was derived from the list before it grew: the reports ask for it repeatedly."""
-        self._current.clear()
         for name in ("failures", "releases", "switch", "longest_gap"):
             self.__dict__.pop(name, None)
 
@@ -287,12 +285,6 @@ class History:
         The service has `addresses` addresses; incorrect responses count among the `last` pings,
         and it takes `silence_s` seconds for a service that has responded to count as silent.
         """
-        key = (addresses, last, silence_s)
-        if key not in self._current:
-            self._current[key] = self._state(addresses, last, silence_s)
-        return self._current[key]
-
-    def _state(self, addresses: int, last: int, silence_s: float) -> CurrentState:
         recent = self.results[-max(last, LAST_RESPONSES) :]
         wrong = [one for one in recent if one.outcome is Outcome.INCORRECT]
         incorrect = self.belongs_to_expected(wrong)

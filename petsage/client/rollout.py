@@ -13,14 +13,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from signal import SIGTERM, Signals
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from petsage.client.clock import Clock
 from petsage.client.result import PingResult
-from petsage.client.run import DeployResult, Run
+from petsage.client.run import Run
 from petsage.client.signals import Interrupted, Interruptible, not_interruptible
 
 if TYPE_CHECKING:
+    from petsage.client.deploy import Deploy
     from petsage.client.probe import Probe
 
 # How long the service must be seen to respond before the command is started.
@@ -32,21 +33,6 @@ STALL_SECONDS = 1.0
 _TURN_SECONDS = 0.1
 # A ping keeps its own time limit; this is for a machine that gives its thread no time to.
 _STRAGGLER_SECONDS = 5.0
-
-
-class Command(Protocol):
-    """The command that deploys; see `petsage.client.deploy`."""
-
-    result: DeployResult
-
-    def start(self) -> None:
-        """Start it."""
-
-    def poll(self) -> None:
-        """Note its end in `result`, if it has ended."""
-
-    def stop(self, number: Signals) -> None:
-        """End it and all processes that belong to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +51,6 @@ class Ended:
     due: Due
     late_s: float
     result: PingResult
-
-
-class Threads(Protocol):
-    """Where the pings run, side by side."""
-
-    def start(self, due: Due) -> None:
-        """Send a ping, without waiting for its end."""
-
-    def wait(self, seconds: float) -> Ended | None:
-        """Return the next ping that ends within so many seconds, or None."""
 
 
 class PingThreads:
@@ -136,7 +112,7 @@ class OpenLoop:
 
     def __init__(
         self,
-        threads: Threads,
+        threads: PingThreads,
         rate: float,
         clock: Clock,
         interruptible: Interruptible = not_interruptible,
@@ -193,10 +169,10 @@ class OpenLoop:
 def rollout(
     run: Run,
     probe: Probe,
-    threads: Threads,
+    threads: PingThreads,
     *,
     clock: Clock,
-    command: Command | None = None,
+    command: Deploy | None = None,
     interruptible: Interruptible = not_interruptible,
     progress: Callable[[Run], None] = lambda _run: None,
 ) -> None:
@@ -231,7 +207,7 @@ class _Watch:
         probe: Probe,
         loop: OpenLoop,
         clock: Clock,
-        command: Command | None,
+        command: Deploy | None,
         progress: Callable[[Run], None],
     ) -> None:
         self._run, self._probe, self._loop = run, probe, loop

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from petsage import contract
 from petsage.client.history import HIDDEN_OTHER, LAST_RESPONSES, failed_by_class
-from petsage.client.result import TRANSPORT, BadRequestOutcome, Failure, Outcome, PingResult
+from petsage.client.result import BadRequestOutcome, Failure, Outcome, PingResult
 from petsage.client.run import Run
 from petsage.client.run_warnings import warnings_of
 from petsage.client.verdict import ExitCode, first_of
@@ -294,8 +294,8 @@ def _too_short(run: Run, results: list[PingResult], seen: list[PingResult]) -> P
     """Return what kept the streak from becoming long enough, while the release responds."""
     begin = min((one.due_at for one in seen), default=run.started_at)
     results = [one for one in results if one.due_at >= begin]
-    stray = next((one for one in reversed(results) if _interrupts(run, one)), None)
-    if stray is not None:
+    stray = run.streak.last_interruption
+    if stray is not None and stray.due_at >= begin:
         return _interrupted(run, stray)
     within, option = _limit(run)
     if any(one.outcome is Outcome.RATE_LIMITED for one in results):
@@ -337,16 +337,6 @@ def _interrupted(run: Run, stray: PingResult) -> Problem:
         sentence = f"{run.expected} responds, but {release} still did {ago:.1f} s before the end."
         what_next = f"Don't go on yet. Run it again, or give it longer: {_limit(run)[1]}."
     return _unproven(sentence, what_next)
-
-
-def _interrupts(run: Run, result: PingResult) -> bool:
-    if result.outcome is Outcome.NOT_REACHED:
-        return result.failure not in TRANSPORT
-    if result.outcome in (Outcome.CORRECT, Outcome.MISMATCH):
-        served = result.bogus and not result.names_release and result.outcome is Outcome.CORRECT
-        other = run.history.release_of(result) is not None and not run.history.is_expected(result)
-        return served or other
-    return result.outcome is Outcome.INCORRECT
 
 
 def _stale_addresses(run: Run) -> dict[str, str]:

@@ -132,9 +132,7 @@ def service_options(command: Command) -> Command:
         help="The same, from the text of the response: the first group of this expression.",
     )
     @seconds_option(
-        "--timeout",
-        "Limit of one request, from the name's lookup to the last byte.",
-        default=10.0,
+        "--timeout", "Limit of one request, from the name's lookup to the last byte.", default=10.0
     )
     @click.option(
         "-H",

@@ -38,10 +38,7 @@ def report_options(command: Command) -> Command:
         "format; stdout then shows it as text. May be repeated.",
     )
     @click.option(
-        "-q",
-        "--quiet",
-        is_flag=True,
-        help="Nothing on stdout; one line on stderr when it fails.",
+        "-q", "--quiet", is_flag=True, help="Nothing on stdout; one line on stderr when it fails."
     )
     @functools.wraps(command)
     def with_report(*args: Any, output: tuple[str, ...], quiet: bool, **others: Any) -> Any:

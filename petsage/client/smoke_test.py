@@ -66,12 +66,7 @@ class _Pings:
     """Sends pings until the streak is complete; remembers the last one that the service logs."""
 
     def __init__(
-        self,
-        run: Run,
-        probe: Probe,
-        clock: Clock,
-        interruptible: Interruptible,
-        progress: Progress,
+        self, run: Run, probe: Probe, clock: Clock, interruptible: Interruptible, progress: Progress
     ) -> None:
         self._run, self._probe = run, probe
         self._clock, self._progress = clock, progress

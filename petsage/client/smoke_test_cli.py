@@ -49,8 +49,7 @@ Examples:
 )
 @seconds_option("--wait", "How long to wait for the streak to be complete.", default=60.0)
 @count_option(
-    "--consecutive",
-    "Correct responses needed in a row.  [default: 3; 20 with --expect-release]",
+    "--consecutive", "Correct responses needed in a row.  [default: 3; 20 with --expect-release]"
 )
 @seconds_option("--interval", "Pause between the pings of the streak.", default=0.01, least=0.0)
 @count_option("--instances", "Distinct instances that must be in the streak.", metavar="K")

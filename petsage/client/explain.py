@@ -52,7 +52,7 @@ class Explanation:
     exit_code: ExitCode
     headline: str
     what_next: str
-    problems: list[tuple[ExitCode, str]]
+    problems: list[Problem]
     warnings: list[str]
 
 
@@ -72,7 +72,7 @@ def explain(run: Run) -> Explanation:
         exit_code=code,
         headline=problems[0].sentence if problems else _passed(run),
         what_next=problems[0].what_next if problems else "",
-        problems=[(problem.code, problem.sentence) for problem in problems],
+        problems=problems,
         warnings=list(dict.fromkeys([*run.warnings, *warnings_of(run)])),
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from petsage import __version__
-from petsage.client.addresses import Address, Addresses, has_route
+from petsage.client.addresses import Address, Addresses, has_route, with_port
 from petsage.client.clock import unix_time
 from petsage.client.response import Response, printable, read_response
 from petsage.client.result import Failure, Judgement, NoResponseError, Outcome
@@ -234,8 +234,7 @@ class HttpClient:
 
     def _open_tunnel(self, connection: socket.socket, attempt: _Attempt) -> None:
         attempt.doing = "waiting for the proxy"
-        host = f"[{self.target.host}]" if ":" in self.target.host else self.target.host
-        place = f"{host}:{self.target.port}"
+        place = with_port(self.target.host, self.target.port)
         fields = [("Host", place), ("User-Agent", _USER_AGENT), *self._proxy_fields()]
         with self._blamed_on_proxy("opens no tunnel"):
             _send(connection, _head(f"CONNECT {place} HTTP/1.1", fields), attempt)
@@ -267,7 +266,7 @@ class HttpClient:
         fields = [field for field in fields if field[0].lower() not in given]
         fields += target.headers
         if self.proxy and not target.tls:
-            path = f"http://{target.location}{path}"
+            path = target.url + request.path
             fields += self._proxy_fields()
         if request.method != "GET":
             length = len(request.body) if request.announced is None else request.announced

@@ -257,9 +257,8 @@ def common_judgement(response: Response, client: HttpClient, path: str) -> Judge
 
 def _redirect_remedy(target: Target, path: str, location: str | None) -> str:
     """Return what to do about a redirect of a request for `path` under the target's own."""
-    scheme = "https" if target.tls else "http"
     try:
-        to = urlsplit(urljoin(f"{scheme}://{target.location}{target.path}{path}", location or ""))
+        to = urlsplit(urljoin(target.url + path, location or ""))
     except ValueError:
         return ""
     if to.scheme not in ("http", "https") or not to.netloc:

@@ -18,7 +18,7 @@ def render(run: Run, explanation: Explanation) -> str:
     suite = ET.Element("testsuite", name=f"petsage {run.kind}")
     for code, name, reached in _cases(run, explanation):
         case = ET.SubElement(suite, "testcase", classname=kind, name=name, time="0")
-        sentences = [sentence for found, sentence in explanation.problems if found is code]
+        sentences = [one.sentence for one in explanation.problems if one.code is code]
         if sentences:
             element = "error" if code is ExitCode.INTERRUPTED else "failure"
             message = figures.printable(sentences[0])

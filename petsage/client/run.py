@@ -114,6 +114,7 @@ class Run:
 
         Two of the last pings must have found that; in a smoke test also the last one alone.
         """
-        current = self.current
-        alone = self.kind == "smoke-test" and current.ends_incorrect
-        return len(current.incorrect) >= 2 or alone
+        incorrect = self.current.incorrect
+        if self.kind == "smoke-test" and incorrect and incorrect[-1] is self.history.results[-1]:
+            return True
+        return len(incorrect) >= 2

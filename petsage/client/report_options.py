@@ -76,10 +76,8 @@ class ReportWriter:
                     pass
         if not known and not self.quiet:
             endings = " ".join(ending for ending, name in ENDINGS.items() if name != "text")
-            write(
-                sys.stderr,
-                f"petsage: the report in {path} will be text; these endings mean another format: "
-                f"{endings}\n",
+            write_error(
+                f"the report in {path} will be text; these endings mean another format: {endings}"
             )
         return file
 
@@ -98,7 +96,7 @@ class ReportWriter:
             try:
                 file.path.write_text(text, encoding="utf-8", errors="replace")
             except OSError as error:
-                write(sys.stderr, f"petsage: {file.path}: {error.strerror}\n")
+                write_error(f"{file.path}: {error.strerror}")
 
         for file in self._files:
             if not file.is_fifo:
@@ -106,14 +104,10 @@ class ReportWriter:
         if self.quiet:
             if explanation.exit_code:
                 word = explanation.exit_code.word
-                write(
-                    sys.stderr, f"petsage: {word}: {explanation.headline} {explanation.what_next}\n"
-                )
-        elif self._stdout_format != "text":
-            write(sys.stdout, render(run, explanation, self._stdout_format))
+                write_error(f"{word}: {explanation.headline} {explanation.what_next}")
         else:
             colour = wants_colour(sys.stdout, os.environ)
-            write(sys.stdout, render(run, explanation, "text", colour=colour))
+            write(sys.stdout, render(run, explanation, self._stdout_format, colour=colour))
         # After an interrupted run its report is still to be written.
         write_fifo = write_file if run.interrupted_by else interruptible(write_file)
         for file in self._files:
@@ -141,4 +135,9 @@ def write(stream: TextIO | None, text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError) as error:
         if stream is not sys.stderr:
-            write(sys.stderr, f"petsage: the report could not be written: {error}\n")
+            write_error(f"the report could not be written: {error}")
+
+
+def write_error(message: str) -> None:
+    """Write a line to stderr."""
+    write(sys.stderr, f"petsage: {message}\n")

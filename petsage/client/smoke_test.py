@@ -71,9 +71,6 @@ class _Pings:
         self._run, self._probe = run, probe
         self._clock, self._progress = clock, progress
         self._ping, self._wait = interruptible(probe.ping), interruptible(clock.wait)
-        self._seen_service = False
-        # Failures in a row that waiting can't change.
-        self._permanent = 0
         self.log_id = ""
         self.responded_at = 0.0
 
@@ -105,8 +102,6 @@ class _Pings:
     def _take(self, result: PingResult) -> None:
         self._run.history.add(result)
         self._run.streak.add(result)
-        self._seen_service = self._seen_service or result.of_service
-        self._permanent = self._permanent + 1 if result.permanent else 0
         if result.of_service and result.log_id is not None:
             self.log_id, self.responded_at = result.log_id, self._clock.now()
 
@@ -118,10 +113,11 @@ class _Pings:
         if result.outcome is Outcome.INCORRECT and len(self._run.current.incorrect) > 1:
             # Until R has responded, its own 5xx may be that of a service which is starting.
             return not (streak.waiting and result.failure is Failure.SERVER_ERROR)
-        if self._seen_service:
-            return False
         # One address with a bad certificate ends nothing while another one may be right.
-        return self._permanent >= max(1, len(self._run.addresses))
+        count = max(1, len(self._run.addresses))
+        last = self._run.history.results[-count:]
+        permanent = len(last) == count and all(one.permanent for one in last)
+        return permanent and not self._run.history.responded
 
     def _pause(self, result: PingResult) -> float:
         """Return the seconds until the next ping."""

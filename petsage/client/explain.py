@@ -130,10 +130,13 @@ def _command(run: Run) -> Iterator[Problem]:
 
 
 def _proof(run: Run) -> Iterator[Problem]:
-    """Yield why the streak is not complete: who responds at the end decides."""
-    if run.proved or run.interrupted_by:
-        return
+    """Yield why the streak is not complete: who responds at the end decides.
+
+    A service may also have gone after its streak, at a bad request.
+    """
     current, results = run.current, run.history.results
+    if run.interrupted_by or (run.proved and current.outcome is not Outcome.DOWN):
+        return
     if current.outcome is Outcome.DOWN:
         yield _down(run)
     elif run.wrong:
@@ -167,6 +170,10 @@ def _down(run: Run) -> Problem:
     if run.history.switch.first_new is not None:
         sentence = f"{subject(run)} responded, but {silent}"
         what_next = "Roll back if this deploy is the cause; look at its log and at the platform."
+        if run.bad_requests:
+            what_next += (
+                " A bad request may have crashed it, or made a firewall block this machine."
+            )
     else:
         sentence = f"{subject(run)} never responded, and {silent}"
         what_next = "The new release probably crashes at its start: roll back, and see its log."
@@ -187,7 +194,7 @@ def _not_reached(run: Run) -> Problem:
 
 def _rate_limited(run: Run) -> Problem:
     last = [one for one in run.history.results if one.outcome is Outcome.RATE_LIMITED][-1]
-    retry = "" if last.retry_after_s is None else f", Retry-After {last.retry_after_s:g} s"
+    retry = "" if last.retry_after_s is None else f", Retry-After {last.retry_after_s:.0f} s"
     option = "--rate" if run.kind == "rollout" else "--interval"
     return _unproven(
         f"A rate limit stopped the run at {_reached(run)} in a row: {last.detail}{retry}.",
@@ -227,8 +234,9 @@ def _incomplete(run: Run) -> Problem:
     if seen and run.streak.reached >= run.streak.needed:
         return _long_but_incomplete(run)
     if not seen and not any(one.of_service for one in results):
+        since = "not since the command ended" if results else "the run ended with the command"
         return _unproven(
-            f"{subject(run)} responded, but not since the command ended; {who_responds(run)}.",
+            f"{subject(run)} responded, but {since}; {who_responds(run)}.",
             f"Give it longer: {_limit(run)[1]}.",
         )
     return _too_short(run, results, seen)
@@ -327,6 +335,9 @@ def _interrupted(run: Run, stray: PingResult) -> Problem:
         return _release_not_proved("a bogus release was served too")
     if stray.outcome is Outcome.INCORRECT:
         sentence = f"Not all responses are correct: {streak} {stray.detail}."
+        if run.streak.waiting:
+            within = _limit(run)[0]
+            sentence = f"{run.expected} did not respond correctly {within}; {stray.detail} came."
         what_next = f"Don't go on. Look at the service's log for request id {_log_id(stray)}."
     elif stray.outcome is Outcome.NOT_REACHED:
         sentence = f"At times something else responds: {streak} {stray.detail}."
@@ -358,15 +369,16 @@ def _stale_addresses(run: Run) -> dict[str, str]:
 
 def _bad_requests(run: Run) -> Iterator[Problem]:
     # Equal causes are one line.
-    accepted: dict[str, list[str]] = {}
+    accepted: dict[str, dict[str, list[str]]] = {}
     for one in run.bad_requests:
         if one.outcome is BadRequestOutcome.ACCEPTED:
-            accepted.setdefault(f"{one.got} instead of {one.expected}", []).append(one.name)
-    for got, names in accepted.items():
+            accepted.setdefault(one.got, {}).setdefault(one.expected, []).append(one.name)
+    for got, due in accepted.items():
+        instead = [f"{expected} for {', '.join(names)}" for expected, names in due.items()]
         yield Problem(
             ExitCode.WRONG,
-            f"{subject(run)} does not reject bad requests as documented: {got} for "
-            f"{', '.join(names)}.",
+            f"{subject(run)} does not reject bad requests as documented: {got} instead of "
+            f"{'; '.join(instead)}.",
             "Roll back: this release does not validate its requests.",
         )
     others = [one for one in run.bad_requests if one.outcome is BadRequestOutcome.OTHER_RELEASE]

@@ -296,6 +296,9 @@ class History:
         recent = self.results[-max(last, LAST_RESPONSES) :]
         wrong = [one for one in recent if one.outcome is Outcome.INCORRECT]
         releases, since = self._responding()
+        if responded and all(one.failure is not None for one in tail):
+            # The last responses are all incorrect: earlier correct ones don't tell who responds.
+            releases, since = [], None
         names = list(dict.fromkeys(name for name, _ in releases))
         return CurrentState(
             releases=Counter(name for name, _ in releases),

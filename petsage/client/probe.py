@@ -261,12 +261,15 @@ def common_judgement(response: Response, client: HttpClient, path: str) -> Judge
 
 def _redirect_remedy(target: Target, path: str, location: str | None) -> str:
     """Return what to do about a redirect of a request for `path` under the target's own."""
+    asked = target.url + path
     try:
-        to = urlsplit(urljoin(target.url + path, location or ""))
+        to = urlsplit(urljoin(asked, location or ""))
     except ValueError:
         return ""
-    if to.scheme not in ("http", "https") or not to.netloc:
+    if not location or to.scheme not in ("http", "https") or not to.netloc:
         return ""
+    if to.geturl() == asked or (path and to.geturl() == f"{asked}/"):
+        return "The URL redirects to itself: check what stands before the service."
     if not path:
         return f"If the release is there, give {printable(to.geturl())} as the URL."
     if not to.path.rstrip("/").endswith(path):

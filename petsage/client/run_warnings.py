@@ -44,8 +44,11 @@ def warnings_of(run: Run) -> Iterator[str]:
         yield f"The service's clock is {abs(skew_s):.1f} s {side} this machine's."
     lost = [one for one in run.bad_requests if one.outcome is BadRequestOutcome.NOT_DELIVERED]
     if lost and len(lost) < len(run.bad_requests):
-        names = "; ".join(f"{one.name} ({one.got})" for one in lost)
-        yield f"{counted(len(lost), 'bad request')} did not reach the service: {names}."
+        by_cause: dict[str, list[str]] = {}
+        for one in lost:
+            by_cause.setdefault(one.got, []).append(one.name)
+        causes = "; ".join(f"{', '.join(names)} ({got})" for got, names in by_cause.items())
+        yield f"{counted(len(lost), 'bad request')} did not reach the service: {causes}."
     if run.log and run.log.found and run.log.complete is False:
         yield "The log line arrived, but is not one complete JSON object any more."
 

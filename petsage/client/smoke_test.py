@@ -11,7 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from petsage.client.clock import Clock
-from petsage.client.result import BadRequestResult, Failure, Outcome, PingResult
+from petsage.client.result import (
+    BadRequestOutcome,
+    BadRequestResult,
+    Failure,
+    Outcome,
+    PingResult,
+)
 from petsage.client.run import LogResult, Run
 from petsage.client.signals import Interrupted, Interruptible, not_interruptible
 
@@ -52,7 +58,9 @@ def smoke_test(
             for number, send_bad_request in enumerate(bad_requests, 1):
                 progress(run, f"bad request {number} of {len(bad_requests)}")
                 run.bad_requests.append(interruptible(send_bad_request)())
-            if wait_for_line:
+            if any(one.outcome is BadRequestOutcome.NOT_DELIVERED for one in run.bad_requests):
+                pings.until_responding()
+            if wait_for_line and run.current.outcome is None:
                 progress(run, "waiting for the log line")
                 wait_for_line = interruptible(wait_for_line)
                 run.log = wait_for_line(pings.log_id, pings.responded_at, run.logs_within)
@@ -99,9 +107,26 @@ class _Pings:
             self._wait(max(0.0, min(self._pause(result), deadline - clock.now())))
         return False
 
+    def until_responding(self) -> None:
+        """Ping until something responds once more, or until it is known that nothing does.
+
+        A bad request that got no response may have ended the service.
+        """
+        run = self._run
+        while run.current.outcome is None:
+            result = self._ping(expect=run.expected, timeout=run.timeout, bogus=False)
+            self._take(result)
+            self._progress(run, result.detail)
+            if result.outcome is not Outcome.DOWN:
+                return
+            self._wait(self._pause(result))
+
     def _take(self, result: PingResult) -> None:
-        self._run.history.add(result)
-        self._run.streak.add(result)
+        run = self._run
+        run.history.add(result)
+        # To a streak that is complete, one more correct response adds nothing.
+        if not (run.proved and run.history.is_expected(result)):
+            run.streak.add(result)
         if result.of_service and result.log_id is not None:
             self.log_id, self.responded_at = result.log_id, self._clock.now()
 

@@ -47,6 +47,14 @@ def test_results_are_kept_by_due_time_whatever_order_they_come_in() -> None:
     assert History("v43").window(5) == []
 
 
+def test_who_responded_correctly_before_does_not_respond_any_more() -> None:
+    broken = history(*[old] * 20, *[incorrect] * 5)
+    assert at_end(broken).releases == {}
+    assert len(at_end(broken).incorrect) == 5
+    assert at_end(history(*[old] * 20, *[incorrect] * 4)).releases == {"v42": 20}
+    assert at_end(history(*[old] * 20, *[failed] * 5), silence_s=3.0).releases == {"v42": 20}
+
+
 def test_counts_by_class_release_instance_and_worker() -> None:
     past = history(result, old, old, failed, page, incorrect)
     assert (past.ok, past.failed) == (

@@ -287,7 +287,7 @@ def test_what_a_run_amounts_to(run: Run, code: int, words: list[str]) -> None:
     assert [word for word in words if word not in told] == [], told
     assert explanation.headline.endswith(".")
     if code:
-        assert explanation.problems[0] == (code, explanation.headline)
+        assert explanation.problems[0][:2] == (code, explanation.headline)
         assert explanation.what_next.endswith(".")
     else:
         assert (explanation.problems, explanation.what_next) == ([], "")
@@ -313,7 +313,7 @@ def test_equal_causes_are_one_line() -> None:
 
 def test_what_decides_comes_first_and_the_rest_is_kept() -> None:
     run = rollout(*[old] * 9, failed, deploy=command(0.1, 0.2, 3))
-    assert [code for code, _ in explain(run).problems] == [8, 4, 7]
+    assert [problem.code for problem in explain(run).problems] == [8, 4, 7]
 
 
 switched = (old, *PASSED)

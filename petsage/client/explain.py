@@ -218,7 +218,7 @@ def _incomplete(run: Run) -> Problem:
     if stale and len(stale) < len(run.addresses):
         last = [one[-1].outcome for address, one in history.addresses.items() if address in stale]
         if set(last) == {Outcome.RATE_LIMITED}:
-            return _rate_limited(run, history.results)
+            return _rate_limited(run)
         return _address_missing(run, stale)
     if current.others and current.expected:
         behind = "; ".join(

@@ -309,6 +309,13 @@ def _too_short(run: Run, results: list[PingResult], seen: list[PingResult]) -> P
     if stray is not None and stray.due_at >= begin:
         return _interrupted(run, stray)
     within, option = _limit(run)
+    incorrect = [one for one in results if one.outcome is Outcome.INCORRECT]
+    if incorrect and run.streak.waiting:
+        last = incorrect[-1]
+        return _unproven(
+            f"{run.expected} did not respond correctly {within}; {last.detail} came.",
+            f"Don't go on. Look at the service's log for request id {_log_id(last)}.",
+        )
     if any(one.outcome is Outcome.RATE_LIMITED for one in results):
         return _rate_limited(run)
     failures = [one for one in results if one.failure is not None]
@@ -338,9 +345,6 @@ def _interrupted(run: Run, stray: PingResult) -> Problem:
         return _release_not_proved("a bogus release was served too")
     if stray.outcome is Outcome.INCORRECT:
         sentence = f"Not all responses are correct: {streak} {stray.detail}."
-        if run.streak.waiting:
-            within = _limit(run)[0]
-            sentence = f"{run.expected} did not respond correctly {within}; {stray.detail} came."
         what_next = f"Don't go on. Look at the service's log for request id {_log_id(stray)}."
     elif stray.outcome is Outcome.NOT_REACHED:
         sentence = f"At times something else responds: {streak} {stray.detail}."

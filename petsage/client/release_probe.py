@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +25,21 @@ from petsage.client.response import Response, printable
 from petsage.client.result import Failure, Judgement, Outcome
 from petsage.client.target import TOKEN
 
-_HIT = re.compile(r"(?<![a-z])(?:hit|stale|updating)(?![a-z])", re.IGNORECASE)
-_CACHE_HEADERS = ("X-Cache", "CF-Cache-Status", "Cache-Status")
+_OLD = re.compile(r"(?:^|,)[ \t]*0*[1-9][0-9]*[ \t]*(?:,|$)")
+_WORD = re.compile(r"(?<![a-z])(?:hit|stale|updating)(?![a-z])", re.IGNORECASE)
+# RFC 9211, section 2.1. With `fwd=stale` the request went to the service.
+_PARAMETER = re.compile(r";[ \t]*hit(?![^ \t;,])")
+_HITS = {
+    "Age": _OLD,
+    "X-Cache": _WORD,
+    "CF-Cache-Status": _WORD,
+    "Cache-Status": _PARAMETER,
+    # What nginx's and others' documentation name it.
+    "X-Cache-Status": _WORD,
+    "X-Proxy-Cache": _WORD,
+    "X-Vercel-Cache": _WORD,
+    "X-Nextjs-Cache": _WORD,
+}
 _SHOWN = 80
 
 
@@ -106,7 +120,8 @@ def _json(response: Response, names: list[str]) -> str:
 
 def _description(value: Any) -> str:
     if isinstance(value, dict):
-        return f"an object with the members {', '.join(map(_shown, list(value)[:10])) or 'none'}"
+        members = ", ".join(map(_shown, list(value)[:10]))
+        return f"an object with the members {members}" if value else "an empty object"
     if isinstance(value, list):
         return f"an array of {len(value)}"
     if isinstance(value, str):
@@ -147,12 +162,9 @@ def _shown(name: str) -> str:
 
 def cache_hit(response: Response) -> str | None:
     """Return which header says that the response comes from a cache, or None."""
-    age = response.header("Age") or ""
-    if re.fullmatch("[0-9]{1,18}", age) and int(age):
-        return f"Age: {age}"
-    for name in _CACHE_HEADERS:
+    for name, hit in _HITS.items():
         value = response.header(name) or ""
-        if _HIT.search(value):
+        if hit.search(value):
             return f"{name}: {printable(value, 60)}"
     return None
 
@@ -197,22 +209,24 @@ class ReleaseProbe(Probe):
         self, ping: Ping, response: Response, release: str | None, missing: str
     ) -> Judgement:
         """Return what the response says; `missing` is what is there where no release is."""
-        status = response.status
-        if ping.expected is not None and status == MISMATCH_STATUS:
+        status, hit = response.status, cache_hit(response)
+        mismatched = ping.expected is not None and status == MISMATCH_STATUS
+        if hit is not None and (mismatched or (200 <= status < 300 and release is not None)):
+            return Judgement(Outcome.CACHED, detail=f"from a cache ({hit})")
+        if ping.expected is not None and mismatched:
             return mismatch(ping.expected, release, release)
         judgement = common_judgement(response, self._client, "")
         if judgement is not None:
             return judgement
-        if 200 <= status < 300 and release is None:
-            remedy = f"Check the URL and --release-{self._source.kind} {self._source.given!r}."
+        if 200 <= status < 300:
+            if release is not None:
+                return Judgement(Outcome.CORRECT)
+            given = shlex.quote(printable(self._source.given))
+            remedy = f"Check the URL and --release-{self._source.kind} {given}."
             detail = f"{status}, but {missing}"
             return Judgement(Outcome.NOT_REACHED, Failure.NOT_THE_SERVICE, detail, remedy)
-        if 200 <= status < 300:
-            hit = cache_hit(response)
-            if hit is None:
-                return Judgement(Outcome.CORRECT)
-            return Judgement(Outcome.CACHED, detail=f"from a cache ({hit})")
-        if status >= 500 and release is not None:
+        # A copy of a 5xx is the cache's, but its caller gets no other.
+        if status >= 500 and release is not None and hit is None:
             detail = f"{status} from release {release}"
             return Judgement(Outcome.INCORRECT, Failure.SERVER_ERROR, detail)
         return not_the_service(response, self._client)

@@ -237,6 +237,13 @@ def _unproven(run: Run) -> Problem:
 def _old(run: Run, *, since_command: bool) -> Problem:
     """Return the problem of a release that has not responded, while others do."""
     if list(run.current.releases) == [contract.UNKNOWN_RELEASE]:
+        if all(one.worker is None for one in run.history.results):
+            # It is not PetSage.
+            return Problem(
+                ExitCode.OLD,
+                "The service does not know its release.",
+                "Tell it its release where it runs, and restart it. Waiting does not help.",
+            )
         return Problem(
             ExitCode.OLD,
             "The service does not know its release: set PETSAGE_RELEASE.",
@@ -327,8 +334,10 @@ def _too_short(run: Run, results: list[PingResult], seen: list[PingResult]) -> P
 
 def _interrupted(run: Run, stray: PingResult) -> Problem:
     """Return the problem of a streak that `stray` was the last to interrupt."""
-    times = counted(run.streak.interruptions, "time")
-    streak = f"the streak was interrupted {times}, the last time by"
+    streak = "most recently"
+    if run.streak.interruptions:
+        times = counted(run.streak.interruptions, "time")
+        streak = f"the streak was interrupted {times}, the last time by"
     if stray.bogus and stray.outcome is Outcome.CORRECT and not stray.names_release:
         return _release_not_proved("a bogus release was served too")
     if stray.outcome is Outcome.INCORRECT:

@@ -1,7 +1,7 @@
 """Services that are not PetSage, each with the old release, the new one, both, and none (3.5).
 
-The ASGI app runs in gunicorn, which is there anyway: FastAPI is a dependency of the benchmark alone,
-and what a probe from outside sees of it is the same.
+The ASGI app runs in gunicorn, which is there anyway: FastAPI is a dependency of the benchmark
+alone, and a probe from outside sees the same of it.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -15,11 +17,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
-from tests.client.runs import Done, smoke_test
-from tests.running import PATIENCE_SECONDS, Service, eventually, running_service
+from tests.client.runs import Done, checked, smoke_test
+from tests.rolling import rolling_fleet
+from tests.running import PATIENCE_SECONDS, ROOT, Service, eventually, running_service
 from tests.tools import express_modules, require
 
 pytestmark = pytest.mark.contract
@@ -188,3 +192,52 @@ def test_no_release(kind: Kind) -> None:
         done = asked(url, kind, 0.5)
     assert done.code == kind.missing, done.out
     assert kind.instead in done.sentences
+
+
+def shop(folder: Path) -> Path:
+    """Return a folder with the WSGI app, a Procfile, and deploy/ for the path of its health."""
+    (folder / "deploy").mkdir(parents=True)
+    for name in ("fleet.py", "rolling.py", "haproxy.cfg"):
+        text = Path(ROOT, "deploy", name).read_text()
+        (folder / "deploy" / name).write_text(text.replace("/system/ready", "/health"))
+    shutil.copy(Path(ROOT, "tests", "end_to_end", "foreign_apps.py"), folder)
+    command = f'env APP_RELEASE="$PETSAGE_RELEASE" {GUNICORN} foreign_apps:wsgi'
+    (folder / "Procfile").write_text(f"web: {command}\n")
+    return folder
+
+
+class Rollouts:
+    """A shop behind HAProxy that goes from v1 to v2 drained, and then to v3 naively."""
+
+    def __init__(self, folder: Path) -> None:
+        watch = [*JSON, "--format", "json"]
+        with rolling_fleet(folder / "run", "v1", shop(folder / "shop")) as fleet:
+            url = f"{fleet.url}/health"
+            self.drained = fleet.deploy("v2", [], watch, url)
+            self.naive = fleet.deploy("v3", ["--naive"], watch, url)
+
+
+@pytest.fixture(scope="module")
+def rollouts(tmp_path_factory: pytest.TempPathFactory) -> Rollouts:
+    return Rollouts(tmp_path_factory.mktemp("shop"))
+
+
+def judged(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Return the report of a rollout whose command has done its part."""
+    report = checked(done.stdout)
+    assert report["exit_code"] == done.returncode
+    assert report["command"]["exit_code"] == 0, done.stderr
+    assert report["switch"]
+    return report
+
+
+def test_a_rollout_that_drains_first_loses_no_ping(rollouts: Rollouts) -> None:
+    report = judged(rollouts.drained)
+    assert (report["exit_code"], report["pings"]["failed"]) == (0, {}), report
+    assert set(report["releases"]) == {"v1", "v2"}
+
+
+def test_a_naive_rollout_is_over_budget(rollouts: Rollouts) -> None:
+    report = judged(rollouts.naive)
+    assert (report["exit_code"], set(report["pings"]["failed"])) == (7, {"5xx"}), report
+    assert set(report["releases"]) == {"v2", "v3"}

@@ -9,7 +9,7 @@ import pytest
 
 from petsage.client.http_client import HttpClient
 from petsage.client.probe import RunIds
-from petsage.client.release_probe import ReleaseProbe, cache_hit, release_source
+from petsage.client.release_probe import ReleaseProbe, cache_hit, may_be_copy, release_source
 from petsage.client.response import Response
 from petsage.client.result import Failure, Outcome, PingResult
 from petsage.client.target import target_from
@@ -191,6 +191,27 @@ def test_a_cached_response_proves_nothing_and_names_the_cache(name: str, value: 
 @pytest.mark.parametrize(("name", "value"), FRESH)
 def test_a_miss_is_no_cached_response(name: str, value: str) -> None:
     assert cache_hit(Response(200, {name.lower(): value}, b"")) is None
+
+
+@pytest.mark.parametrize("headers", [{}, {"X_Varnish": "65538 3"}], ids=["no more", "Varnish"])
+def test_of_the_copies_of_age_0_one_counts_a_second(headers: dict[str, str]) -> None:
+    source = release_source(json="release")
+    assert source is not None
+    # Later than any response can take.
+    times = [0.0, 0.9, 10_000.0, 10_000.1]
+    with serving(constant(200, b'{"release": "v43"}', Age="0", **headers)) as server:
+        target = target_from(server.url, exact=True)
+        probe = ReleaseProbe(HttpClient(target), RunIds(), source, iter(times).__next__)
+        outcomes = [probe.ping(expect="v43", timeout=20).outcome for _ in times]
+    assert outcomes == [Outcome.CORRECT, Outcome.CACHED] * 2
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Age": "0", "X-Cache": "MISS"}, {"Age": "0", "X-Varnish": "32770"}]
+)
+def test_what_is_known_to_be_no_copy_always_counts(headers: dict[str, str]) -> None:
+    known = {name.lower(): value for name, value in headers.items()}
+    assert not may_be_copy(Response(200, known, b""))
 
 
 def test_a_copy_of_an_error_proves_nothing_of_the_release_that_it_names() -> None:

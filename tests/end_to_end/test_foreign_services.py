@@ -194,6 +194,13 @@ def test_no_release(kind: Kind) -> None:
     assert kind.instead in done.sentences
 
 
+def test_copies_that_are_younger_than_a_second_prove_nothing_either() -> None:
+    with wsgi("v43") as app, haproxy(DEAF_CACHE, app) as front:
+        done = asked(f"{front.url}/health", KINDS["deaf cache"], 3)
+    assert done.code == 5, done.out
+    assert done.report["streak"]["reached"] < 5
+
+
 def shop(folder: Path) -> Path:
     """Return a folder with the WSGI app, a Procfile, and deploy/ for the path of its health."""
     (folder / "deploy").mkdir(parents=True)

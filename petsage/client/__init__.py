@@ -17,7 +17,7 @@ http_client     response                    one request on a fresh connection
 probe           release_probe               one ping: PetSage's own, and any service's
 bad_requests    the fixed invalid requests
 
-result          run             what a ping and a run have found, as plain data
+result          run             what a ping has found; what was asked of a run and what it has seen
 verdict         history         the streak and the exit codes; what follows from all results
 explain         run_warnings    wording     one headline and one next step; the warnings
 reports         text, JSON, JUnit, Markdown, HTML

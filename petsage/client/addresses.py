@@ -27,8 +27,12 @@ class Address:
     sockaddr: tuple[Any, ...]
 
     def __str__(self) -> str:
-        host, port = self.sockaddr[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return with_port(*self.sockaddr[:2])
+
+
+def with_port(host: str, port: int) -> str:
+    """Return a host, such as 192.0.2.1 or ::1, with its port as a URL has it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _unreachable(failure: Failure, detail: str) -> NoResponseError:

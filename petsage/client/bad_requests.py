@@ -79,7 +79,13 @@ def send(
     `expect` is sent as Expect-Release. Transient failures are tried three times.
     """
     huge = bad_request.announced is not None
-    request = _request(bad_request, ids, expect)
+    headers = (
+        ("Accept", contract.JSON_MEDIA_TYPE),
+        ("Content-Type", bad_request.media_type),
+        *Ping(ids.request_id(), "", expect).headers,
+    )
+    method, path, body = bad_request.method, bad_request.path, bad_request.body
+    request = Request(method, path, headers, body, bad_request.announced)
     for attempt in range(ATTEMPTS):
         if attempt:
             sleep(RETRY_SECONDS)
@@ -94,17 +100,8 @@ def send(
         expected=bad_request.expected,
         got=got,
         outcome=outcome,
-        address=exchange.address,
         release=origin(response)["release"] if response else None,
     )
-
-
-def _request(bad_request: BadRequest, ids: RunIds, expect: str | None) -> Request:
-    ping = Ping(ids.request_id(), "", expect)
-    media = bad_request.media_type
-    headers = (("Accept", contract.JSON_MEDIA_TYPE), ("Content-Type", media), *ping.headers)
-    method, path, body = bad_request.method, bad_request.path, bad_request.body
-    return Request(method, path, headers, body, bad_request.announced)
 
 
 def _is_transient(result: Response | Judgement) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import traceback
 from typing import NoReturn
 
 import click
@@ -83,13 +84,11 @@ def exit_status(arguments: list[str] | None = None) -> int:
         # Help whose reader has gone. click exits with 1 for that, which is a verdict here.
         return INTERNAL_ERROR
     except Exception as error:
-        where = error.__traceback__
-        while where and where.tb_next:
-            where = where.tb_next
-        place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "?"
+        where = traceback.extract_tb(error.__traceback__)[-1]
         with contextlib.suppress(OSError):
             click.echo(
-                f"petsage: internal error, no verdict: {type(error).__name__}: {error} ({place}). "
+                f"petsage: internal error, no verdict: {type(error).__name__}: {error} "
+                f"({where.filename}:{where.lineno}). "
                 "Please report it.",
                 err=True,
             )

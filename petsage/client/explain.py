@@ -8,13 +8,14 @@ A new exit code needs a member of ExitCode and a function that yields its proble
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from petsage import contract
-from petsage.client.history import HIDDEN_OTHER, failed_by_class
-from petsage.client.result import TRANSPORT, BadRequestOutcome, Failure, Outcome, PingResult
+from petsage.client.history import HIDDEN_OTHER, LAST_RESPONSES, failed_by_class
+from petsage.client.result import BadRequestOutcome, Failure, Outcome, PingResult
 from petsage.client.run import Run
 from petsage.client.run_warnings import warnings_of
 from petsage.client.verdict import ExitCode, first_of
@@ -41,6 +42,9 @@ class Problem(NamedTuple):
     what_next: str
 
 
+_unproven = partial(Problem, ExitCode.UNPROVEN)
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """The verdict of a run. `what_next` is empty where all is well."""
@@ -48,7 +52,7 @@ class Explanation:
     exit_code: ExitCode
     headline: str
     what_next: str
-    problems: list[tuple[ExitCode, str]]
+    problems: list[Problem]
     warnings: list[str]
 
 
@@ -68,7 +72,7 @@ def explain(run: Run) -> Explanation:
         exit_code=code,
         headline=problems[0].sentence if problems else _passed(run),
         what_next=problems[0].what_next if problems else "",
-        problems=[(problem.code, problem.sentence) for problem in problems],
+        problems=problems,
         warnings=list(dict.fromkeys([*run.warnings, *warnings_of(run)])),
     )
 
@@ -126,15 +130,19 @@ def _command(run: Run) -> Iterator[Problem]:
 
 
 def _proof(run: Run) -> Iterator[Problem]:
-    """Yield why the streak is not complete: who responds at the end decides."""
-    if run.proved or run.interrupted_by:
-        return
+    """Yield why the streak is not complete: who responds at the end decides.
+
+    A service may also have gone after its streak, at a bad request.
+    """
     current, results = run.current, run.history.results
+    if run.interrupted_by or (run.proved and current.outcome is not Outcome.DOWN):
+        return
     if current.outcome is Outcome.DOWN:
         yield _down(run)
     elif run.wrong:
         last = current.incorrect[-1]
-        count = f"{len(current.incorrect)} of the last {min(len(results), _last(run))}"
+        recent = min(len(results), max(LAST_RESPONSES, run.consecutive))
+        count = f"{len(current.incorrect)} of the last {recent}"
         yield Problem(
             ExitCode.WRONG,
             f"{subject(run)} responds incorrectly: {last.detail} ({count}).",
@@ -143,15 +151,14 @@ def _proof(run: Run) -> Iterator[Problem]:
     elif current.outcome is Outcome.NOT_REACHED:
         yield _not_reached(run)
     elif current.outcome is Outcome.RATE_LIMITED:
-        yield _rate_limited(run, results)
+        yield _rate_limited(run)
     elif current.outcome is Outcome.CACHED:
-        yield Problem(
-            ExitCode.UNPROVEN,
+        yield _unproven(
             f"Only a cache responds: {results[-1].detail}.",
             "Exclude this URL from the cache, or choose one that is not cached.",
         )
     else:
-        yield _unproven(run)
+        yield _incomplete(run)
 
 
 def _down(run: Run) -> Problem:
@@ -163,6 +170,10 @@ def _down(run: Run) -> Problem:
     if run.history.switch.first_new is not None:
         sentence = f"{subject(run)} responded, but {silent}"
         what_next = "Roll back if this deploy is the cause; look at its log and at the platform."
+        if run.bad_requests:
+            what_next += (
+                " A bad request may have crashed it, or made a firewall block this machine."
+            )
     else:
         sentence = f"{subject(run)} never responded, and {silent}"
         what_next = "The new release probably crashes at its start: roll back, and see its log."
@@ -181,18 +192,17 @@ def _not_reached(run: Run) -> Problem:
     return Problem(ExitCode.NOT_REACHED, sentence, what_next)
 
 
-def _rate_limited(run: Run, results: Iterable[PingResult]) -> Problem:
-    last = [one for one in results if one.outcome is Outcome.RATE_LIMITED][-1]
-    retry = "" if last.retry_after_s is None else f", Retry-After {last.retry_after_s:g} s"
+def _rate_limited(run: Run) -> Problem:
+    last = [one for one in run.history.results if one.outcome is Outcome.RATE_LIMITED][-1]
+    retry = "" if last.retry_after_s is None else f", Retry-After {last.retry_after_s:.0f} s"
     option = "--rate" if run.kind == "rollout" else "--interval"
-    return Problem(
-        ExitCode.UNPROVEN,
+    return _unproven(
         f"A rate limit stopped the run at {_reached(run)} in a row: {last.detail}{retry}.",
         f"Raise the limit for these checks, or ping less often: {option}.",
     )
 
 
-def _unproven(run: Run) -> Problem:
+def _incomplete(run: Run) -> Problem:
     """Return the problem of a service that responds at the end, but not as it was asked to."""
     history, current = run.history, run.current
     command_ended = run.deploy.ended_at if run.deploy else None
@@ -204,7 +214,7 @@ def _unproven(run: Run) -> Problem:
     ever_seen = history.switch.first_new is not None
     if not seen and any(map(history.release_of, results if ever_seen else history.results)):
         return _old(run, since_command=bool(command_ended) and ever_seen)
-    stale = stale_addresses(run)
+    stale = _stale_addresses(run)
     if stale and len(stale) < len(run.addresses):
         return _address_missing(run, stale)
     if current.others and current.expected:
@@ -212,23 +222,21 @@ def _unproven(run: Run) -> Problem:
             f"{named(name)} on {listed(current.instances.get(name) or ['unnamed instances'])}"
             for name in current.others
         )
-        return Problem(
-            ExitCode.UNPROVEN,
+        return _unproven(
             f"Only a part of the fleet is {run.expected}: {who_responds(run)}.",
             f"Don't go on. Check which instances are left behind: {behind}.",
         )
     if current.others and run.expected:
-        return Problem(
-            ExitCode.UNPROVEN,
+        return _unproven(
             f"{run.expected} responded, but does not any more; {who_responds(run)}.",
             "Don't go on. Check whether something has rolled back.",
         )
     if seen and run.streak.reached >= run.streak.needed:
         return _long_but_incomplete(run)
     if not seen and not any(one.of_service for one in results):
-        return Problem(
-            ExitCode.UNPROVEN,
-            f"{subject(run)} responded, but not since the command ended; {who_responds(run)}.",
+        since = "not since the command ended" if results else "the run ended with the command"
+        return _unproven(
+            f"{subject(run)} responded, but {since}; {who_responds(run)}.",
             f"Give it longer: {_limit(run)[1]}.",
         )
     return _too_short(run, results, seen)
@@ -262,8 +270,7 @@ def _old(run: Run, *, since_command: bool) -> Problem:
 def _address_missing(run: Run, missing: dict[str, str]) -> Problem:
     count = f"{len(missing)} of {len(run.addresses)} addresses"
     told = listed(f"{address} ({what})" for address, what in missing.items())
-    return Problem(
-        ExitCode.UNPROVEN,
+    return _unproven(
         f"{subject(run)} responds, but not at {count}: {told}.",
         f"Don't go on. Check what runs at {listed(missing)}, or take it out of DNS.",
     )
@@ -273,15 +280,13 @@ def _long_but_incomplete(run: Run) -> Problem:
     """Return what a streak lacks that is long enough."""
     streak = run.streak
     if streak.instances_hidden:
-        return Problem(
-            ExitCode.UNPROVEN,
+        return _unproven(
             f"The responses name no instance, so {streak.instances_asked} can't be counted.",
             "Leave --instances out, or let the service name them (PETSAGE_DISCLOSE_RELEASE).",
         )
     if streak.instances_missing:
         seen = f"{len(streak.instances)} of {streak.instances_asked} instances"
-        return Problem(
-            ExitCode.UNPROVEN,
+        return _unproven(
             f"{subject(run)} responds, but from {seen}: {listed(sorted(streak.instances))}.",
             "Check whether each instance is in rotation, whether the balancer is sticky, and "
             "whether two processes share a name (PETSAGE_INSTANCE).",
@@ -293,8 +298,7 @@ def _long_but_incomplete(run: Run) -> Problem:
 
 
 def _release_not_proved(why: str) -> Problem:
-    return Problem(
-        ExitCode.UNPROVEN,
+    return _unproven(
         f"Nothing proves the release: the responses name none, and {why}.",
         "Let the service name its release (PETSAGE_DISCLOSE_RELEASE), or check whether something "
         "drops Expect-Release on the way.",
@@ -305,17 +309,16 @@ def _too_short(run: Run, results: list[PingResult], seen: list[PingResult]) -> P
     """Return what kept the streak from becoming long enough, while the release responds."""
     begin = min((one.due_at for one in seen), default=run.started_at)
     results = [one for one in results if one.due_at >= begin]
-    stray = next((one for one in reversed(results) if _interrupts(run, one)), None)
-    if stray is not None:
+    stray = run.streak.last_interruption
+    if stray is not None and stray.due_at >= begin:
         return _interrupted(run, stray)
     within, option = _limit(run)
     if any(one.outcome is Outcome.RATE_LIMITED for one in results):
-        return _rate_limited(run, results)
+        return _rate_limited(run)
     failures = [one for one in results if one.failure is not None]
     if failures:
         failed = f"{len(failures)} of {counted(len(results), 'ping')}"
-        return Problem(
-            ExitCode.UNPROVEN,
+        return _unproven(
             f"Too flaky: {failed} failed, and only {_reached(run)} in a row came {within}; "
             f"the last failure: {failures[-1].detail}.",
             f"Look at the platform and at the way to it; then wait longer: {option}.",
@@ -324,9 +327,8 @@ def _too_short(run: Run, results: list[PingResult], seen: list[PingResult]) -> P
     each = sum(one.latency_s for one in results) / max(1, len(results))
     if each * len(results) < seconds / 2:
         sentence = f"Too late: {subject(run)} responded for {seconds:.1f} s, {_reached(run)}."
-        return Problem(ExitCode.UNPROVEN, sentence, f"Wait longer: {option}.")
-    return Problem(
-        ExitCode.UNPROVEN,
+        return _unproven(sentence, f"Wait longer: {option}.")
+    return _unproven(
         f"Too slow: {_reached(run)} in {seconds:.0f} s, each takes {each:.1f} s.",
         f"Wait longer ({option}), or find out why {run.expected or 'the service'} is slow.",
     )
@@ -342,6 +344,9 @@ def _interrupted(run: Run, stray: PingResult) -> Problem:
         return _release_not_proved("a bogus release was served too")
     if stray.outcome is Outcome.INCORRECT:
         sentence = f"Not all responses are correct: {streak} {stray.detail}."
+        if run.streak.waiting:
+            within = _limit(run)[0]
+            sentence = f"{run.expected} did not respond correctly {within}; {stray.detail} came."
         what_next = f"Don't go on. Look at the service's log for request id {_log_id(stray)}."
     elif stray.outcome is Outcome.NOT_REACHED:
         sentence = f"At times something else responds: {streak} {stray.detail}."
@@ -351,20 +356,10 @@ def _interrupted(run: Run, stray: PingResult) -> Problem:
         ago = run.history.results[-1].due_at - stray.due_at
         sentence = f"{run.expected} responds, but {release} still did {ago:.1f} s before the end."
         what_next = f"Don't go on yet. Run it again, or give it longer: {_limit(run)[1]}."
-    return Problem(ExitCode.UNPROVEN, sentence, what_next)
+    return _unproven(sentence, what_next)
 
 
-def _interrupts(run: Run, result: PingResult) -> bool:
-    if result.outcome is Outcome.NOT_REACHED:
-        return result.failure not in TRANSPORT
-    if result.outcome in (Outcome.CORRECT, Outcome.MISMATCH):
-        served = result.bogus and not result.names_release and result.outcome is Outcome.CORRECT
-        other = run.history.release_of(result) is not None and not run.history.is_expected(result)
-        return served or other
-    return result.outcome is Outcome.INCORRECT
-
-
-def stale_addresses(run: Run) -> dict[str, str]:
+def _stale_addresses(run: Run) -> dict[str, str]:
     """Return the latest addresses at which the expected release does not respond, and what does."""
     history = run.history
     results = history.addresses
@@ -383,30 +378,29 @@ def stale_addresses(run: Run) -> dict[str, str]:
 
 def _bad_requests(run: Run) -> Iterator[Problem]:
     # Equal causes are one line.
-    accepted: dict[str, list[str]] = {}
+    accepted: dict[str, dict[str, list[str]]] = {}
     for one in run.bad_requests:
         if one.outcome is BadRequestOutcome.ACCEPTED:
-            accepted.setdefault(f"{one.got} instead of {one.expected}", []).append(one.name)
-    for got, names in accepted.items():
+            accepted.setdefault(one.got, {}).setdefault(one.expected, []).append(one.name)
+    for got, due in accepted.items():
+        instead = [f"{expected} for {', '.join(names)}" for expected, names in due.items()]
         yield Problem(
             ExitCode.WRONG,
-            f"{subject(run)} does not reject bad requests as documented: {got} for "
-            f"{', '.join(names)}.",
+            f"{subject(run)} does not reject bad requests as documented: {got} instead of "
+            f"{'; '.join(instead)}.",
             "Roll back: this release does not validate its requests.",
         )
     others = [one for one in run.bad_requests if one.outcome is BadRequestOutcome.OTHER_RELEASE]
     if others:
         releases = listed(dict.fromkeys(named(one.release or HIDDEN_OTHER) for one in others))
-        yield Problem(
-            ExitCode.UNPROVEN,
+        yield _unproven(
             f"{subject(run)} responded to the pings, but {releases} to "
             f"{counted(len(others), 'bad request')}.",
             "Don't go on. Check which instances are left behind.",
         )
     lost = [one for one in run.bad_requests if one.outcome is BadRequestOutcome.NOT_DELIVERED]
     if lost and len(lost) == len(run.bad_requests):
-        yield Problem(
-            ExitCode.UNPROVEN,
+        yield _unproven(
             f"No bad request reached the service: {listed(dict.fromkeys(o.got for o in lost))}.",
             "Let them through the firewall or proxy, or leave them out: --no-bad-requests.",
         )
@@ -498,7 +492,3 @@ def _silent_s(run: Run) -> float:
 
 def _log_id(result: PingResult) -> str:
     return result.log_id or result.request_id
-
-
-def _last(run: Run) -> int:
-    return max(20, run.streak.consecutive)

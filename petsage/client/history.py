@@ -108,8 +108,7 @@ class CurrentState:
     is what most of the last pings came to where none got a response of the service: DOWN,
     NOT_REACHED, RATE_LIMITED or CACHED, and `failed` the last of those; else `failed` is the very
     last ping, where that failed.
-    `incorrect` are the incorrect responses of the expected release among the last pings;
-    `ends_incorrect` says that the very last ping was one.
+    `incorrect` are the incorrect responses of the expected release among the last pings.
     """
 
     releases: Mapping[str, int] = field(default_factory=dict)
@@ -119,7 +118,6 @@ class CurrentState:
     outcome: Outcome | None = None
     failed: PingResult | None = None
     incorrect: Sequence[PingResult] = ()
-    ends_incorrect: bool = False
 
     @property
     def others(self) -> list[str]:
@@ -134,7 +132,6 @@ class History:
         self.expected = expected
         self.results: list[PingResult] = []
         self.pauses: list[tuple[float, float]] = []
-        self._current: dict[tuple[int, int, float], CurrentState] = {}
 
     def add(self, result: PingResult) -> None:
         """Take in a result, in whatever order they come."""
@@ -148,7 +145,6 @@ class History:
 
     def _forget(self) -> None:
         """Drop what was derived from the list before it grew: the reports ask for it repeatedly."""
-        self._current.clear()
         for name in ("failures", "releases", "switch", "longest_gap"):
             self.__dict__.pop(name, None)
 
@@ -287,17 +283,6 @@ class History:
         The service has `addresses` addresses; incorrect responses count among the `last` pings,
         and it takes `silence_s` seconds for a service that has responded to count as silent.
         """
-        key = (addresses, last, silence_s)
-        if key not in self._current:
-            self._current[key] = self._state(addresses, last, silence_s)
-        return self._current[key]
-
-    def _state(self, addresses: int, last: int, silence_s: float) -> CurrentState:
-        recent = self.results[-max(last, LAST_RESPONSES) :]
-        wrong = [one for one in recent if one.outcome is Outcome.INCORRECT]
-        incorrect = self.belongs_to_expected(wrong)
-        ends_incorrect = bool(incorrect) and incorrect[-1] is self.results[-1]
-        failed = self.results[-1] if self.results and self.results[-1].failure else None
         # Each address has its turn within two rounds.
         tail = self.results[-max(_FAILED_IN_A_ROW, 2 * addresses) :]
         responded = any(one.of_service for one in tail)
@@ -308,7 +293,12 @@ class History:
             outcome = max(order, key=lambda one: met[one])
             failed = next(one for one in reversed(tail) if one.outcome is outcome)
             return CurrentState(since=self._silent_from(), outcome=outcome, failed=failed)
+        recent = self.results[-max(last, LAST_RESPONSES) :]
+        wrong = [one for one in recent if one.outcome is Outcome.INCORRECT]
         releases, since = self._responding()
+        if responded and all(one.failure is not None for one in tail):
+            # The last responses are all incorrect: earlier correct ones don't tell who responds.
+            releases, since = [], None
         names = list(dict.fromkeys(name for name, _ in releases))
         return CurrentState(
             releases=Counter(name for name, _ in releases),
@@ -317,9 +307,8 @@ class History:
                 name: _instances(one for of, one in releases if of == name) for name in names
             },
             since=since,
-            failed=failed,
-            incorrect=incorrect,
-            ends_incorrect=ends_incorrect,
+            failed=self.results[-1] if self.results and self.results[-1].failure else None,
+            incorrect=self.belongs_to_expected(wrong),
         )
 
     def _responding(self) -> tuple[list[tuple[str, PingResult]], float | None]:

@@ -6,13 +6,13 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from petsage import __version__
-from petsage.client.addresses import Address, Addresses, has_route
+from petsage.client.addresses import Address, Addresses, has_route, with_port
 from petsage.client.clock import unix_time
 from petsage.client.response import Response, printable, read_response
 from petsage.client.result import Failure, Judgement, NoResponseError, Outcome
@@ -33,15 +33,6 @@ _TLS_ALERT = b"\x15\x03"
 _NO_TLS = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
 # What a peer, or a router before it, says of a connection. Other errors are this machine's.
 _OF_PEER = {errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EHOSTUNREACH}
-_DOING = {
-    "dns": "looking up the name",
-    "connect": "connecting",
-    "proxy": "waiting for the proxy",
-    "tls": "in the TLS handshake",
-    "write": "sending the request",
-    "wait": "waiting for the response to begin",
-    "read": "waiting for the response to end",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +50,24 @@ class Request:
 class Exchange:
     """How one request went: the response, or why there is none.
 
-    `began_at` is Unix time; `elapsed_s` and `phases` are in seconds. `address` is None where the
-    name did not resolve or a proxy chose it.
+    `began_at` is Unix time. `address` is None where the name did not resolve or a proxy chose it.
     """
 
     began_at: float
     elapsed_s: float
-    phases: Mapping[str, float]
     address: str | None
     result: Response | Judgement
 
 
 class _Attempt:
-    """One request under way: its deadline, its phases and the address that it uses."""
+    """One request under way: its deadline, its address, and what it does now, for messages."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._phase, self._phase_began = "", 0.0
         self.began_at = unix_time()
         self.began = time.monotonic()
-        self.phases: dict[str, float] = {}
         self.address: Address | None = None
-
-    def begin(self, phase: str) -> None:
-        """End the phase before this one, and begin this one."""
-        now = time.monotonic()
-        if self._phase:
-            self.phases[self._phase] = now - self._phase_began
-        self._phase, self._phase_began = phase, now
+        self.doing = ""
 
     def left(self) -> float:
         """Return the seconds left. Raises NoResponseError where there are none."""
@@ -98,7 +79,7 @@ class _Attempt:
     def failed(self, error: OSError) -> NoResponseError:
         """Return what it means that a connection broke, or that the time is over."""
         if isinstance(error, TimeoutError):
-            detail = f"no complete response within {self._seconds:.3g} s: {_DOING[self._phase]}"
+            detail = f"no complete response within {self._seconds:.3g} s: {self.doing}"
             return NoResponseError(Failure.TIMEOUT, detail)
         # Only errors of ssl have these; where TLS is not used, ssl is not even loaded.
         reason: str = getattr(error, "reason", None) or ""
@@ -114,7 +95,7 @@ class _Attempt:
             return _not_reached("the server asks for a client certificate", remedy)
         if reason and "EOF" not in reason:
             return NoResponseError(Failure.TLS, f"TLS failed: {reason}")
-        return NoResponseError(Failure.RESET, f"the connection was reset: {_DOING[self._phase]}")
+        return NoResponseError(Failure.RESET, f"the connection was reset: {self.doing}")
 
 
 def _not_reached(detail: str, remedy: str, *, permanent: bool = False) -> NoResponseError:
@@ -188,10 +169,9 @@ class HttpClient:
             result = self._response(request, attempt)
         except NoResponseError as error:
             result = error.judgement
-        attempt.begin("")
         elapsed_s = time.monotonic() - attempt.began
         address = None if self.proxy or not attempt.address else str(attempt.address)
-        return Exchange(attempt.began_at, elapsed_s, attempt.phases, address, result)
+        return Exchange(attempt.began_at, elapsed_s, address, result)
 
     def _response(self, request: Request, attempt: _Attempt) -> Response:
         with self._blamed_on_proxy("can't be reached"):
@@ -200,17 +180,17 @@ class HttpClient:
             if self._context:
                 if self.proxy:
                     self._open_tunnel(connection, attempt)
-                attempt.begin("tls")
+                attempt.doing = "in the TLS handshake"
                 name = self.target.host.partition("%")[0]
                 connection = self._context.wrap_socket(
                     connection, server_hostname=name, do_handshake_on_connect=False
                 )
                 _shake_hands(connection, attempt)
-            attempt.begin("write")
+            attempt.doing = "sending the request"
             _send(connection, self._bytes(request), attempt)
-            attempt.begin("wait")
+            attempt.doing = "waiting for the response to begin"
             first = _receive(connection, attempt)
-            attempt.begin("read")
+            attempt.doing = "waiting for the response to end"
             if not self._context and first.startswith(_TLS_ALERT):
                 remedy = "Give the URL with https://."
                 raise _not_reached("the server speaks TLS there", remedy)
@@ -227,9 +207,9 @@ class HttpClient:
     def _connect(self, attempt: _Attempt) -> socket.socket:
         """Return a connection to the address whose turn it is."""
         while True:
-            attempt.begin("dns")
+            attempt.doing = "looking up the name"
             attempt.address = address = self._addresses.next(attempt.left())
-            attempt.begin("connect")
+            attempt.doing = "connecting"
             limit = min(CONNECT_SECONDS, attempt.left())
             try:
                 return _open(address, limit)
@@ -253,9 +233,8 @@ class HttpClient:
         return local and error.errno == errno.ECONNREFUSED and self._addresses.leave_out(address)
 
     def _open_tunnel(self, connection: socket.socket, attempt: _Attempt) -> None:
-        attempt.begin("proxy")
-        host = f"[{self.target.host}]" if ":" in self.target.host else self.target.host
-        place = f"{host}:{self.target.port}"
+        attempt.doing = "waiting for the proxy"
+        place = with_port(self.target.host, self.target.port)
         fields = [("Host", place), ("User-Agent", _USER_AGENT), *self._proxy_fields()]
         with self._blamed_on_proxy("opens no tunnel"):
             _send(connection, _head(f"CONNECT {place} HTTP/1.1", fields), attempt)
@@ -287,7 +266,7 @@ class HttpClient:
         fields = [field for field in fields if field[0].lower() not in given]
         fields += target.headers
         if self.proxy and not target.tls:
-            path = f"http://{target.location}{path}"
+            path = target.url + request.path
             fields += self._proxy_fields()
         if request.method != "GET":
             length = len(request.body) if request.announced is None else request.announced

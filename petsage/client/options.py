@@ -116,60 +116,54 @@ class Service:
 
 def service_options(command: Command) -> Command:
     """Add the options on how to reach URL; the command gets them, with `url`, as a Service."""
-    options: list[Decorator] = [
-        click.option(
-            "--release-json",
-            metavar="POINTER",
-            help="For a service that is not PetSage: GET the URL itself, and read the release from "
-            "this member of its JSON: a name (commitSha) or a JSON pointer (/build/sha).",
-        ),
-        click.option(
-            "--release-header", metavar="NAME", help="The same, from this header of the response."
-        ),
-        click.option(
-            "--release-text",
-            metavar="REGEX",
-            help="The same, from the text of the response: the first group of this expression.",
-        ),
-        seconds_option(
-            "--timeout",
-            "Limit of one request, from the name's lookup to the last byte.",
-            default=10.0,
-        ),
-        click.option(
-            "-H",
-            "--header",
-            metavar="'NAME: VALUE'",
-            type=Lines(),
-            multiple=True,
-            help="A header to send with every request; may be repeated.",
-        ),
-        click.option(
-            "--address",
-            metavar="IP[:PORT]",
-            type=Lines(),
-            multiple=True,
-            help="Send the pings to this address instead of the name's own; may be repeated.",
-        ),
-        click.option("-4", "--ipv4", is_flag=True, help="Use IPv4 addresses only."),
-        click.option("-6", "--ipv6", is_flag=True, help="Use IPv6 addresses only."),
-        click.option(
-            "--proxy",
-            metavar="URL",
-            help="Use this HTTP proxy, or none with ''.  [default: as curl: https_proxy, "
-            "HTTPS_PROXY, http_proxy, ALL_PROXY, NO_PROXY]",
-        ),
-        click.option(
-            "--cacert",
-            metavar="FILE",
-            help="Trust the certificate authorities in this PEM file, and no others.",
-        ),
-        click.option("--cert", metavar="FILE", help="Client certificate (PEM)."),
-        click.option(
-            "--key", metavar="FILE", help="Its key (PEM), where it is not in the same file."
-        ),
-    ]
 
+    @click.option(
+        "--release-json",
+        metavar="POINTER",
+        help="For a service that is not PetSage: GET the URL itself, and read the release from "
+        "this member of its JSON: a name (commitSha) or a JSON pointer (/build/sha).",
+    )
+    @click.option(
+        "--release-header", metavar="NAME", help="The same, from this header of the response."
+    )
+    @click.option(
+        "--release-text",
+        metavar="REGEX",
+        help="The same, from the text of the response: the first group of this expression.",
+    )
+    @seconds_option(
+        "--timeout", "Limit of one request, from the name's lookup to the last byte.", default=10.0
+    )
+    @click.option(
+        "-H",
+        "--header",
+        metavar="'NAME: VALUE'",
+        type=Lines(),
+        multiple=True,
+        help="A header to send with every request; may be repeated.",
+    )
+    @click.option(
+        "--address",
+        metavar="IP[:PORT]",
+        type=Lines(),
+        multiple=True,
+        help="Send the pings to this address instead of the name's own; may be repeated.",
+    )
+    @click.option("-4", "--ipv4", is_flag=True, help="Use IPv4 addresses only.")
+    @click.option("-6", "--ipv6", is_flag=True, help="Use IPv6 addresses only.")
+    @click.option(
+        "--proxy",
+        metavar="URL",
+        help="Use this HTTP proxy, or none with ''.  [default: as curl: https_proxy, "
+        "HTTPS_PROXY, http_proxy, ALL_PROXY, NO_PROXY]",
+    )
+    @click.option(
+        "--cacert",
+        metavar="FILE",
+        help="Trust the certificate authorities in this PEM file, and no others.",
+    )
+    @click.option("--cert", metavar="FILE", help="Client certificate (PEM).")
+    @click.option("--key", metavar="FILE", help="Its key (PEM), where it is not in the same file.")
     @functools.wraps(command)
     def with_service(
         *args: Any,
@@ -241,7 +235,4 @@ def service_options(command: Command) -> Command:
         )
         return command(*args, service=service, **others)
 
-    decorated: Command = with_service
-    for option in reversed(options):
-        decorated = option(decorated)
-    return decorated
+    return with_service

@@ -107,7 +107,6 @@ class Probe(ABC):
             request_id=ping.request_id,
             due_at=exchange.began_at - late_s,
             latency_s=exchange.elapsed_s + late_s,
-            phases=exchange.phases,
             address=exchange.address,
             bogus=bogus,
             **judgement._asdict(),
@@ -157,7 +156,11 @@ class PetSageProbe(Probe):
         if not has_mark(response):
             return not_the_service(response, client, ", without a mark of PetSage")
         if status == 200:
-            return _pong_judgement(response, ping.nonce, self._ids.run)
+            try:
+                _check_pong(_strict_object(response), ping.nonce, self._ids.run)
+            except ValueError as error:
+                return Judgement(Outcome.INCORRECT, Failure.WRONG_PONG, str(error))
+            return Judgement(Outcome.CORRECT)
         detail = f"{status} {problem_code(response) or ''}".rstrip() + " from PetSage itself"
         if status >= 500:
             return Judgement(Outcome.INCORRECT, Failure.SERVER_ERROR, detail)
@@ -258,13 +261,15 @@ def common_judgement(response: Response, client: HttpClient, path: str) -> Judge
 
 def _redirect_remedy(target: Target, path: str, location: str | None) -> str:
     """Return what to do about a redirect of a request for `path` under the target's own."""
-    scheme = "https" if target.tls else "http"
+    asked = target.url + path
     try:
-        to = urlsplit(urljoin(f"{scheme}://{target.location}{target.path}{path}", location or ""))
+        to = urlsplit(urljoin(asked, location or ""))
     except ValueError:
         return ""
-    if to.scheme not in ("http", "https") or not to.netloc:
+    if not location or to.scheme not in ("http", "https") or not to.netloc:
         return ""
+    if to.geturl() == asked or (path and to.geturl() == f"{asked}/"):
+        return "The URL redirects to itself: check what stands before the service."
     if not path:
         return f"If the release is there, give {printable(to.geturl())} as the URL."
     if not to.path.rstrip("/").endswith(path):
@@ -290,17 +295,8 @@ def not_the_service(response: Response, client: HttpClient, hint: str = "") -> J
     return Judgement(Outcome.NOT_REACHED, Failure.NOT_THE_SERVICE, detail + hint, remedy)
 
 
-def _pong_judgement(response: Response, nonce: str, run: str) -> Judgement:
-    """Hold a 200 against the contract to the letter."""
-    try:
-        _check_pong(_strict_object(response), nonce, run)
-    except ValueError as error:
-        return Judgement(Outcome.INCORRECT, Failure.WRONG_PONG, str(error))
-    return Judgement(Outcome.CORRECT)
-
-
 def _check_pong(body: dict[str, Any], nonce: str, run: str) -> None:
-    """Raise ValueError with a clause where the members are not those of the contract."""
+    """Raise ValueError with a clause where the members are not, to the letter, the contract's."""
     pong = body.get("pong")
     if isinstance(pong, str) and pong != nonce and pong.startswith(f"ping-{run}-"):
         raise ValueError("the pong of an earlier ping: something caches responses")

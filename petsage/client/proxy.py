@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from petsage.client.addresses import with_port
+
 if TYPE_CHECKING:
     from petsage.client.target import Target
 
@@ -25,8 +27,7 @@ class Proxy:
     authorization: str | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"http://{with_port(self.host, self.port)}"
 
 
 def proxy_for(

@@ -126,7 +126,7 @@ def _description(value: Any) -> str:
     if isinstance(value, list):
         return f"an array of {len(value)}"
     if isinstance(value, str):
-        return "a string" if value.strip() else "empty"
+        return "a string or number" if value.strip() else "empty"
     return json.dumps(value)
 
 

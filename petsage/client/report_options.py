@@ -16,7 +16,6 @@ from petsage.client.options import Command, Lines, usage_errors
 from petsage.client.reports import ENDINGS, FORMATS, format_of
 
 if TYPE_CHECKING:
-    from petsage.client.explain import Explanation
     from petsage.client.run import Run
     from petsage.client.signals import Interruptible
 
@@ -24,6 +23,23 @@ if TYPE_CHECKING:
 def report_options(command: Command) -> Command:
     """Add the options on the report; the command gets them as a ReportWriter."""
 
+    @click.option(
+        "--format",
+        type=click.Choice(FORMATS),
+        help="The report's format.  [default: by the ending of --output, else text]",
+    )
+    @click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Lines(),
+        multiple=True,
+        help="Write the report to this file, whose ending (.json .xml .md .html) says the "
+        "format; stdout then shows it as text. May be repeated.",
+    )
+    @click.option(
+        "-q", "--quiet", is_flag=True, help="Nothing on stdout; one line on stderr when it fails."
+    )
     @functools.wraps(command)
     def with_report(*args: Any, output: tuple[str, ...], quiet: bool, **others: Any) -> Any:
         # The option's own name would shadow a built-in function.
@@ -31,32 +47,7 @@ def report_options(command: Command) -> Command:
         report = ReportWriter([one for one in output if one != "-"], chosen, quiet=quiet)
         return command(*args, report=report, **others)
 
-    options = [
-        click.option(
-            "--format",
-            type=click.Choice(FORMATS),
-            help="The report's format.  [default: by the ending of --output, else text]",
-        ),
-        click.option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            type=Lines(),
-            multiple=True,
-            help="Write the report to this file, whose ending (.json .xml .md .html) says the "
-            "format; stdout then shows it as text. May be repeated.",
-        ),
-        click.option(
-            "-q",
-            "--quiet",
-            is_flag=True,
-            help="Nothing on stdout; one line on stderr when it fails.",
-        ),
-    ]
-    decorated: Command = with_report
-    for option in reversed(options):
-        decorated = option(decorated)
-    return decorated
+    return with_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +76,27 @@ class ReportWriter:
                     pass
         if not known and not self.quiet:
             endings = " ".join(ending for ending, name in ENDINGS.items() if name != "text")
-            write(
-                sys.stderr,
-                f"petsage: the report in {path} will be text; these endings mean another format: "
-                f"{endings}\n",
+            write_error(
+                f"the report in {path} will be text; these endings mean another format: {endings}"
             )
         return file
 
-    def write(self, run: Run, explanation: Explanation, interruptible: Interruptible) -> None:
-        """Write the report. Failures are reported on stderr; the exit code stays the verdict's.
+    def write(self, run: Run, interruptible: Interruptible) -> int:
+        """Write the report and return the verdict's exit code, also where writing it fails.
 
         Interrupted is raised where a signal comes while a FIFO has no reader.
         """
+        from petsage.client.explain import explain
         from petsage.client.reports import render
+
+        explanation = explain(run)
 
         def write_file(file: ReportFile) -> None:
             text = render(run, explanation, file.format)
             try:
                 file.path.write_text(text, encoding="utf-8", errors="replace")
             except OSError as error:
-                write(sys.stderr, f"petsage: {file.path}: {error.strerror}\n")
+                write_error(f"{file.path}: {error.strerror}")
 
         for file in self._files:
             if not file.is_fifo:
@@ -112,19 +104,16 @@ class ReportWriter:
         if self.quiet:
             if explanation.exit_code:
                 word = explanation.exit_code.word
-                write(
-                    sys.stderr, f"petsage: {word}: {explanation.headline} {explanation.what_next}\n"
-                )
-        elif self._stdout_format != "text":
-            write(sys.stdout, render(run, explanation, self._stdout_format))
+                write_error(f"{word}: {explanation.headline} {explanation.what_next}")
         else:
             colour = wants_colour(sys.stdout, os.environ)
-            write(sys.stdout, render(run, explanation, "text", colour=colour))
+            write(sys.stdout, render(run, explanation, self._stdout_format, colour=colour))
         # After an interrupted run its report is still to be written.
         write_fifo = write_file if run.interrupted_by else interruptible(write_file)
         for file in self._files:
             if file.is_fifo:
                 write_fifo(file)
+        return int(explanation.exit_code)
 
 
 def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
@@ -146,4 +135,9 @@ def write(stream: TextIO | None, text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError) as error:
         if stream is not sys.stderr:
-            write(sys.stderr, f"petsage: the report could not be written: {error}\n")
+            write_error(f"the report could not be written: {error}")
+
+
+def write_error(message: str) -> None:
+    """Write a line to stderr."""
+    write(sys.stderr, f"petsage: {message}\n")

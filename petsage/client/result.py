@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -99,7 +98,6 @@ class PingResult:
     outcome: Outcome
     bogus: bool = False
     address: str | None = None
-    phases: Mapping[str, float] = field(default_factory=dict)
     failure: Failure | None = None
     detail: str = ""
     remedy: str = ""
@@ -156,5 +154,4 @@ class BadRequestResult:
     expected: str
     got: str
     outcome: BadRequestOutcome
-    address: str | None = None
     release: str | None = None

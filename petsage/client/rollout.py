@@ -10,19 +10,18 @@ import math
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from signal import SIGTERM, Signals
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from petsage.client.clock import Clock
-from petsage.client.history import History
 from petsage.client.result import PingResult
-from petsage.client.run import Budget, DeployResult, Run
+from petsage.client.run import Run
 from petsage.client.signals import Interrupted, Interruptible, not_interruptible
-from petsage.client.verdict import Streak
 
 if TYPE_CHECKING:
+    from petsage.client.deploy import Deploy
     from petsage.client.probe import Probe
 
 # How long the service must be seen to respond before the command is started.
@@ -34,39 +33,6 @@ STALL_SECONDS = 1.0
 _TURN_SECONDS = 0.1
 # A ping keeps its own time limit; this is for a machine that gives its thread no time to.
 _STRAGGLER_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutPlan:
-    """What to watch for. `rate` is pings a second, all times are seconds.
-
-    `deadline` bounds the sending of pings, `after_command` that from the command's end on, and
-    `timeout` each ping.
-    """
-
-    url: str
-    expected: str
-    rate: float = 10.0
-    consecutive: int = 20
-    deadline: float = 900.0
-    after_command: float | None = None
-    timeout: float = 10.0
-    budget: Budget = field(default_factory=Budget)
-
-
-class Command(Protocol):
-    """The command that deploys; see `petsage.client.deploy`."""
-
-    result: DeployResult
-
-    def start(self) -> None:
-        """Start it."""
-
-    def poll(self) -> None:
-        """Note its end in `result`, if it has ended."""
-
-    def stop(self, number: Signals) -> None:
-        """End it and all processes that belong to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +51,6 @@ class Ended:
     due: Due
     late_s: float
     result: PingResult
-
-
-class Threads(Protocol):
-    """Where the pings run, side by side."""
-
-    def start(self, due: Due) -> None:
-        """Send a ping, without waiting for its end."""
-
-    def wait(self, seconds: float) -> Ended | None:
-        """Return the next ping that ends within so many seconds, or None."""
 
 
 class PingThreads:
@@ -156,16 +112,16 @@ class OpenLoop:
 
     def __init__(
         self,
-        threads: Threads,
+        threads: PingThreads,
         rate: float,
         clock: Clock,
         interruptible: Interruptible = not_interruptible,
     ) -> None:
         self._threads, self._clock = threads, clock
         self._wait = interruptible(threads.wait)
-        self._interval = 1.0 / rate
+        self.interval = 1.0 / rate
         self._first_due = clock.now()
-        self._intervals = 0
+        self.intervals = 0
         self._sent = 0
         self._received = 0
         self._early: dict[int, Ended] = {}
@@ -180,20 +136,20 @@ class OpenLoop:
     def next_due(self) -> float:
         """When the next ping is due."""
         # From the start, and not from the ping before: rounding errors and delays don't add up.
-        return self._first_due + self._intervals * self._interval
+        return self._first_due + self.intervals * self.interval
 
     def send_due(self, *, bogus: bool) -> None:
         """Send the pings that are due by now."""
         now = self._clock.now()
         while self.next_due <= now:
             self._threads.start(Due(self._sent, self.next_due, bogus))
-            self._intervals += 1
+            self.intervals += 1
             self._sent += 1
 
     def skip_due(self) -> None:
         """Leave out the pings that are due by now."""
         behind = max(0.0, self._clock.now() - self.next_due)
-        self._intervals += math.ceil(behind / self._interval)
+        self.intervals += math.ceil(behind / self.interval)
 
     def wait(self, seconds: float) -> Ended | None:
         """Return the next ping that ends within so many seconds, or None."""
@@ -211,37 +167,26 @@ class OpenLoop:
 
 
 def rollout(
-    plan: RolloutPlan,
+    run: Run,
     probe: Probe,
-    threads: Threads,
+    threads: PingThreads,
     *,
     clock: Clock,
-    command: Command | None = None,
+    command: Deploy | None = None,
     interruptible: Interruptible = not_interruptible,
     progress: Callable[[Run], None] = lambda _run: None,
-) -> Run:
-    """Watch until `plan.expected` has taken over, and return what was seen.
+) -> None:
+    """Watch until `run.expected` has taken over, and note in `run` what is seen.
 
     The pings run in `threads`; `probe` tells the addresses. `command` is started once the service
     is seen to respond, and then the streak that ends the watch must begin after the command's
     end. Interrupted, raised while the loop waits, ends the run with what was seen until then.
     """
     began = clock.now()
-    run = Run(
-        kind="rollout",
-        url=plan.url,
-        expected=plan.expected,
-        started_at=clock.unix_time(began),
-        history=History(plan.expected),
-        streak=Streak(plan.expected, plan.consecutive),
-        limit_s=plan.deadline,
-        rate=plan.rate,
-        after_command=plan.after_command,
-        budget=plan.budget,
-        deploy=command.result if command else None,
-    )
-    loop = OpenLoop(threads, plan.rate, clock, interruptible)
-    watch = _Watch(plan, probe, run, loop, clock, command, progress)
+    run.started_at = clock.unix_time(began)
+    run.deploy = command.result if command else None
+    loop = OpenLoop(threads, run.rate, clock, interruptible)
+    watch = _Watch(run, probe, loop, clock, command, progress)
     stop_signal = SIGTERM
     try:
         watch.until_settled()
@@ -253,23 +198,21 @@ def rollout(
             command.stop(stop_signal)
     watch.close()
     run.elapsed_s = clock.now() - began
-    return run
 
 
 class _Watch:
     def __init__(
         self,
-        plan: RolloutPlan,
-        probe: Probe,
         run: Run,
+        probe: Probe,
         loop: OpenLoop,
         clock: Clock,
-        command: Command | None,
+        command: Deploy | None,
         progress: Callable[[Run], None],
     ) -> None:
-        self._plan, self._probe, self._run, self._loop = plan, probe, run, loop
+        self._run, self._probe, self._loop = run, probe, loop
         self._clock, self._command, self._progress = clock, command, progress
-        self._end = clock.now() + plan.deadline
+        self._end = clock.now() + run.limit_s
         # The first and the last response of an unbroken sequence of them, by due time.
         self._responding: tuple[float, float] | None = None
         # From when on responses count for the streak; None while the command has not ended.
@@ -314,7 +257,7 @@ class _Watch:
             self._run.history.pause(self._clock.unix_time(began), self._clock.unix_time(ended))
 
     def _wait_for_those_in_flight(self) -> None:
-        end = self._clock.now() + self._plan.timeout + _STRAGGLER_SECONDS
+        end = self._clock.now() + self._run.timeout + _STRAGGLER_SECONDS
         while self._loop.in_flight and (now := self._clock.now()) < end:
             self._take(self._loop.wait(min(_TURN_SECONDS, end - now)))
 
@@ -336,7 +279,7 @@ class _Watch:
     def _note_response(self, due_at: float) -> None:
         first, last = self._responding or (due_at, due_at)
         # After an outage the service must be seen to respond for a second anew.
-        if due_at - last > max(RESPONDING_SECONDS, 2 / self._plan.rate):
+        if due_at - last > max(RESPONDING_SECONDS, 2 * self._loop.interval):
             first = due_at
         self._responding = first, max(last, due_at)
 
@@ -355,5 +298,5 @@ class _Watch:
         # Before, the deploy may have had the old instances out of rotation.
         self._run.streak.begin_anew()
         self._count_from = now = self._clock.now()
-        if self._plan.after_command is not None:
-            self._end = min(self._end, now + self._plan.after_command)
+        if self._run.after_command is not None:
+            self._end = min(self._end, now + self._run.after_command)

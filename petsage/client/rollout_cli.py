@@ -116,11 +116,22 @@ def rollout_command(
 
     from petsage.client.clock import Clock
     from petsage.client.deploy import Deploy, TerminalRelay
-    from petsage.client.explain import explain
     from petsage.client.progress import progress_on
-    from petsage.client.rollout import PingThreads, RolloutPlan, rollout
-    from petsage.client.run import Budget
+    from petsage.client.rollout import PingThreads, rollout
+    from petsage.client.run import Budget, Run
 
+    run = Run(
+        kind="rollout",
+        url=service.url,
+        proxy=service.proxy,
+        timeout=service.timeout,
+        expected=expect_release,
+        consecutive=consecutive,
+        limit_s=deadline,
+        rate=rate,
+        after_command=after_command,
+        budget=Budget(max_failures, max_gap, max_latency, require_switch=require_switch),
+    )
     clock = Clock()
 
     def send(due: Due) -> PingResult:
@@ -136,17 +147,8 @@ def rollout_command(
             relay = TerminalRelay(progress.write_line, output)
         deploy = Deploy(command, relay.side if relay else output)
         signals.hurry = deploy.kill
-    run = rollout(
-        RolloutPlan(
-            url=service.url,
-            expected=expect_release,
-            rate=rate,
-            consecutive=consecutive,
-            deadline=deadline,
-            after_command=after_command,
-            timeout=service.timeout,
-            budget=Budget(max_failures, max_gap, max_latency, require_switch=require_switch),
-        ),
+    rollout(
+        run,
         service.probe,
         PingThreads(send, clock),
         clock=clock,
@@ -157,10 +159,7 @@ def rollout_command(
     if relay:
         relay.close()
     progress.close()
-    run.proxy = service.proxy
-    explanation = explain(run)
-    report.write(run, explanation, signals.interruptible)
-    return int(explanation.exit_code)
+    return report.write(run, signals.interruptible)
 
 
 def _check_rate(rate: float, timeout: float, deadline: float) -> None:

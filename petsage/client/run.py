@@ -1,14 +1,13 @@
-"""One run of a command as plain data: what was asked, and what was seen. It decides nothing."""
+"""One run of a command: what was asked of it, and what it has seen. It decides nothing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from petsage.client.history import CurrentState, History
-    from petsage.client.result import BadRequestResult
-    from petsage.client.verdict import Streak
+from petsage.client.history import CurrentState, History
+from petsage.client.result import BadRequestResult
+from petsage.client.verdict import Streak
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,45 +50,56 @@ class LogResult:
     other_line: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Run:
     """One run. `started_at` is Unix time, all durations are seconds.
 
-    `limit_s` is `--wait` or `--deadline`; `addresses` is the latest list of the name's addresses
-    (empty where a proxy chooses them); `warnings` are the network's own, such as an address
-    family without a route.
+    `limit_s` is `--wait` or `--deadline`: how long to send pings. `after_command` is the same from
+    the command's end on, `timeout` the limit of one request, `interval` the pause between the
+    pings of a streak, `rate` pings a second, and `logs_within` how long the log line may take.
+    `addresses` is the latest list of the name's addresses (empty where a proxy chooses them);
+    `warnings` are the network's own, such as an address family without a route.
     """
 
+    # What was asked: of both commands, of a smoke test, of a rollout.
     kind: Literal["smoke-test", "rollout"]
     url: str
-    expected: str | None
-    started_at: float
-    history: History
-    streak: Streak
-    limit_s: float
+    expected: str | None = None
+    consecutive: int = 3
+    limit_s: float = 60.0
+    timeout: float = 10.0
     proxy: str | None = None
-    instances_asked: int | None = None
-    addresses: tuple[str, ...] = ()
-    warnings: list[str] = field(default_factory=list)
-    bad_requests: list[BadRequestResult] = field(default_factory=list)
-    log: LogResult | None = None
+    instances: int | None = None
+    interval: float = 0.01
     logs_within: float = 30.0
-    interrupted_by: str | None = None
-    elapsed_s: float = 0.0
-    in_flight: int = 0
-    # Of a rollout.
-    rate: float | None = None
+    rate: float = 0.0
     after_command: float | None = None
     budget: Budget = field(default_factory=Budget)
+    # What was seen.
+    started_at: float = 0.0
+    elapsed_s: float = 0.0
+    history: History = field(init=False)
+    streak: Streak = field(init=False)
+    addresses: tuple[str, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+    in_flight: int = 0
+    interrupted_by: str | None = None
+    bad_requests: list[BadRequestResult] = field(default_factory=list)
+    log: LogResult | None = None
     deploy: DeployResult | None = None
     most_late_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Begin with no pings."""
+        self.history = History(self.expected)
+        self.streak = Streak(self.expected, self.consecutive, self.instances)
 
     @property
     def current(self) -> CurrentState:
         """Who responds at the end, or now."""
         return self.history.current(
             addresses=len(self.addresses),
-            last=self.streak.consecutive,
+            last=self.consecutive,
             silence_s=3.0 if self.kind == "rollout" else 0.0,
         )
 
@@ -104,6 +114,7 @@ class Run:
 
         Two of the last pings must have found that; in a smoke test also the last one alone.
         """
-        current = self.current
-        alone = self.kind == "smoke-test" and current.ends_incorrect
-        return len(current.incorrect) >= 2 or alone
+        incorrect = self.current.incorrect
+        if self.kind == "smoke-test" and incorrect and incorrect[-1] is self.history.results[-1]:
+            return True
+        return len(incorrect) >= 2

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from petsage import contract
 from petsage.client.history import failed_by_class
-from petsage.client.result import BadRequestOutcome, Outcome, PingResult
+from petsage.client.result import BadRequestOutcome, Outcome
 from petsage.client.run import Run
 from petsage.client.wording import counted, named, no_switch, pairs
 
@@ -28,7 +28,8 @@ _LOST_WITH = {
 def warnings_of(run: Run) -> Iterator[str]:
     """Yield the warnings of a run, beyond those of the network."""
     history = run.history
-    yield from _lost_headers(history.results)
+    for header in sorted({name for one in history.results for name in one.lost_headers}):
+        yield f"Something on the way removes or replaces {header}: {_LOST_WITH[header]}."
     yield from _smoke_test(run) if run.kind == "smoke-test" else _rollout(run)
     if run.streak.interruptions and run.proved:
         times = counted(run.streak.interruptions, "time")
@@ -43,17 +44,13 @@ def warnings_of(run: Run) -> Iterator[str]:
         yield f"The service's clock is {abs(skew_s):.1f} s {side} this machine's."
     lost = [one for one in run.bad_requests if one.outcome is BadRequestOutcome.NOT_DELIVERED]
     if lost and len(lost) < len(run.bad_requests):
-        names = "; ".join(f"{one.name} ({one.got})" for one in lost)
-        yield f"{counted(len(lost), 'bad request')} did not reach the service: {names}."
+        by_cause: dict[str, list[str]] = {}
+        for one in lost:
+            by_cause.setdefault(one.got, []).append(one.name)
+        causes = "; ".join(f"{', '.join(names)} ({got})" for got, names in by_cause.items())
+        yield f"{counted(len(lost), 'bad request')} did not reach the service: {causes}."
     if run.log and run.log.found and run.log.complete is False:
         yield "The log line arrived, but is not one complete JSON object any more."
-
-
-def _lost_headers(results: list[PingResult]) -> Iterator[str]:
-    lost = {header for one in results for header in one.lost_headers}
-    for header in sorted(lost):
-        what = _LOST_WITH.get(header, "what it says is lost")
-        yield f"Something on the way removes or replaces {header}: {what}."
 
 
 def _smoke_test(run: Run) -> Iterator[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -21,10 +21,6 @@ from petsage.client.options import (
 )
 from petsage.client.report_options import ReportWriter, report_options
 from petsage.client.signals import Signals
-
-if TYPE_CHECKING:
-    from petsage.client.bad_requests import BadRequest
-    from petsage.client.result import BadRequestResult
 
 CONSECUTIVE = 3
 CONSECUTIVE_WITH_RELEASE = 20
@@ -53,8 +49,7 @@ Examples:
 )
 @seconds_option("--wait", "How long to wait for the streak to be complete.", default=60.0)
 @count_option(
-    "--consecutive",
-    "Correct responses needed in a row.  [default: 3; 20 with --expect-release]",
+    "--consecutive", "Correct responses needed in a row.  [default: 3; 20 with --expect-release]"
 )
 @seconds_option("--interval", "Pause between the pings of the streak.", default=0.01, least=0.0)
 @count_option("--instances", "Distinct instances that must be in the streak.", metavar="K")
@@ -103,49 +98,42 @@ def smoke_test_command(
 
     from petsage.client.bad_requests import BAD_REQUESTS, send
     from petsage.client.clock import Clock
-    from petsage.client.explain import explain
     from petsage.client.log_tail import LogTail
     from petsage.client.progress import progress_on
-    from petsage.client.smoke_test import SmokeTestPlan, smoke_test
+    from petsage.client.run import Run
+    from petsage.client.smoke_test import smoke_test
 
-    def send_bad_request(bad_request: BadRequest) -> BadRequestResult:
-        return send(
-            service.client,
-            service.ids,
-            bad_request,
-            expect=expect_release,
-            timeout=service.timeout,
-        )
-
+    run = Run(
+        kind="smoke-test",
+        url=service.url,
+        proxy=service.proxy,
+        timeout=service.timeout,
+        expected=expect_release,
+        consecutive=consecutive or (CONSECUTIVE_WITH_RELEASE if expect_release else CONSECUTIVE),
+        instances=instances,
+        limit_s=wait,
+        interval=interval,
+        logs_within=LOGS_WITHIN_SECONDS if logs_within is None else logs_within,
+    )
+    send_one = functools.partial(
+        send, service.client, service.ids, expect=expect_release, timeout=service.timeout
+    )
+    bad_requests = BAD_REQUESTS if service.is_petsage and not no_bad_requests else ()
     tail = None
     if logs is not None:
         tail = LogTail().read(0) if logs == "-" else LogTail().follow(logs)
     progress = progress_on(None if report.quiet else sys.stderr, os.environ)
-    run = smoke_test(
-        SmokeTestPlan(
-            url=service.url,
-            expected=expect_release,
-            consecutive=consecutive
-            or (CONSECUTIVE_WITH_RELEASE if expect_release else CONSECUTIVE),
-            instances=instances,
-            wait=wait,
-            interval=interval,
-            timeout=service.timeout,
-            bad_requests=BAD_REQUESTS if service.is_petsage and not no_bad_requests else (),
-            logs_within=LOGS_WITHIN_SECONDS if logs_within is None else logs_within,
-        ),
+    smoke_test(
+        run,
         service.probe,
         clock=Clock(),
-        send_bad_request=send_bad_request,
+        bad_requests=[functools.partial(send_one, one) for one in bad_requests],
         wait_for_line=tail.wait_for if tail else None,
         interruptible=signals.interruptible,
         progress=progress,
     )
     progress.close()
-    run.proxy = service.proxy
-    explanation = explain(run)
-    report.write(run, explanation, signals.interruptible)
-    return int(explanation.exit_code)
+    return report.write(run, signals.interruptible)
 
 
 def _check_readable(logs: str) -> None:

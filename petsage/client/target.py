@@ -28,7 +28,6 @@ class Target:
     the whole path and query of an exact URL. `warnings` are sentences for the report.
     """
 
-    url: str
     tls: bool
     host: str
     port: int
@@ -37,6 +36,11 @@ class Target:
     path: str
     headers: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """The URL as requests begin with it."""
+        return f"{'https' if self.tls else 'http'}://{self.location}{self.path}"
 
 
 def header_from(text: str) -> tuple[str, str]:
@@ -99,7 +103,6 @@ def target_from(
     location = bracketed if port in (None, default) else f"{bracketed}:{port}"
     given = {name.lower(): value for name, value in headers}
     return Target(
-        url=url,
         tls=tls,
         host=host,
         port=port or default,

@@ -19,12 +19,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from petsage.client.progress import (
-    command_phrase,
-    shares_of,
-    streak_phrase,
-    window_seconds,
-)
+from petsage.client.progress import command_phrase, shares_of, streak_phrase, window_seconds
 from petsage.client.result import PingResult
 
 if TYPE_CHECKING:

@@ -94,6 +94,7 @@ class Streak:
         self.waiting = True
         self.reached = 0
         self.interruptions = 0
+        self.last_interruption: PingResult | None = None
         self.began_at: float | None = None
         self.instances: set[str] = set()
         self.addresses: set[str] = set()
@@ -178,7 +179,7 @@ class Streak:
                 self._count(result)
             self.waiting = False
         else:
-            self._interrupt()
+            self._interrupt(result)
 
     def begin_anew(self) -> None:
         """Empty the streak; the interruptions are remembered."""
@@ -192,10 +193,10 @@ class Streak:
     def _add_bogus(self, result: PingResult) -> None:
         if result.names_release:
             if not is_expected(result, self.expected):
-                self._interrupt()
+                self._interrupt(result)
         elif result.outcome is not Outcome.MISMATCH:
             # It was served, so that whoever responded ignores Expect-Release.
-            self._interrupt()
+            self._interrupt(result)
         if result.outcome is Outcome.MISMATCH:
             if result.worker is None:
                 self._rejected += 1
@@ -219,7 +220,8 @@ class Streak:
             return []
         return [one for one in self._responses if not one.names_release]
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, result: PingResult) -> None:
         if not self.waiting:
             self.interruptions += 1
+            self.last_interruption = result
             self.begin_anew()

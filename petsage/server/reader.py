@@ -27,11 +27,13 @@ MAX_HEAD_BYTES = 65_536
 FRAMING_PER_BYTE = 8
 FRAMING_BYTES = 8_192
 
-_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+# Greedy and not possessive: Python 3.11 before 3.11.5 matches possessive groups wrongly. Each text
+# can be matched in one way only, so that none of them is slow.
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # The target is visible ASCII, without the fragment that no request may carry (section 3.2).
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([!\"$-~]+) HTTP/1\.([0-9])\r\n")
 # What may still become one: three words, with a single space between them.
-_LINE_BEGINNING = re.compile(rb"[!-~]*+(?: [!-~]*+(?: [!-~]*+)?+)?+\r?")
+_LINE_BEGINNING = re.compile(rb"[!-~]*(?: [!-~]*(?: [!-~]*)?)?\r?")
 # Some clients send one after a body; it is no part of the next request (section 2.2).
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{0,5}))?")
@@ -39,13 +41,13 @@ _ABSOLUTE_FORM = re.compile(r"(?i:https?)://([^/?]*)([^?]*)(?:\?.*)?")
 _CODING = re.compile(_TOKEN.decode())
 
 # Sections 7.1 and 7.1.1; a quoted string is that of RFC 9110, section 5.6.4.
-_QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+"'
+_QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
 _EXTENSION = (
-    rb"[ \t]*+;[ \t]*+" + _TOKEN + rb"(?:[ \t]*+=[ \t]*+(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?+"
+    rb"[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?"
 )
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + _EXTENSION + rb")*+\r\n")
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + _EXTENSION + rb")*\r\n")
 _CHUNK_END = re.compile(rb"\r\n")
-_TRAILER_LINE = re.compile(rb"(?:" + _TOKEN + rb":[\t -~\x80-\xff]*+)?\r\n")
+_TRAILER_LINE = re.compile(rb"(?:" + _TOKEN + rb":[\t -~\x80-\xff]*)?\r\n")
 
 # A repeated one could be read in two ways. (httptools rejects a repeated Content-Length.)
 _SINGLE_FIELDS = frozenset({"CONTENT_TYPE", "HTTP_HOST"})

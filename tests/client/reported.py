@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-from petsage.client.history import History
 from petsage.client.result import (
     BadRequestOutcome,
     BadRequestResult,
@@ -15,7 +14,6 @@ from petsage.client.result import (
     PingResult,
 )
 from petsage.client.run import DeployResult, Run
-from petsage.client.verdict import Streak
 from tests.client.results import STARTED_AT, result
 
 Make = Callable[..., PingResult]
@@ -51,11 +49,10 @@ def run_of_results(
         url="https://app.example",
         expected=expected,
         started_at=STARTED_AT,
-        history=History(expected),
-        streak=Streak(expected, consecutive, instances),
+        consecutive=consecutive,
         limit_s=60.0 if kind == "smoke-test" else 900.0,
-        instances_asked=instances,
-        rate=10.0 if kind == "rollout" else None,
+        instances=instances,
+        rate=10.0 if kind == "rollout" else 0.0,
     )
     for name, value in fields.items():
         setattr(run, name, value)

@@ -47,7 +47,6 @@ def test_each_is_rejected(service: Respond, bad_request: BadRequest) -> None:
     assert (result.outcome, times) == (REJECTED, 1)
     assert result.got.startswith(result.expected)
     assert (result.name, result.release) in {(bad_request.name, "v43"), (bad_request.name, None)}
-    assert str(result.address).startswith("127.0.0.1:")
 
 
 def test_what_goes_out() -> None:

@@ -213,13 +213,6 @@ class TestOutput:
         quiet = petsage("smoke-test", service.url, "--output", path, "-q")
         assert (quiet.out, quiet.err) == ("", "")
 
-    def test_an_ending_of_another_format_is_usage(self, service: Running, tmp_path: Path) -> None:
-        path = tmp_path / "report.pdf"
-        assert petsage("smoke-test", service.url, "--output", path).code == 2
-        assert not path.exists()
-        named = petsage("smoke-test", service.url, "--output", path, "--format", "html")
-        assert (named.code, path.exists()) == (0, True)
-
     def test_a_disk_that_is_full_changes_no_verdict(self, service: Running) -> None:
         done = petsage("smoke-test", service.url, "--output", "/dev/full", "--format", "json")
         assert done.code == 0

@@ -6,6 +6,7 @@ Each case gives the names that its headline and next step must contain, not thei
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -217,8 +218,18 @@ CASES: dict[str, tuple[Run, int, list[str]]] = {
         5,
         ["Expect-Release"],
     ),
-    "no response since the command": (
+    "no ping since the command": (
         rollout(*[result] * 9, deploy=command(0.1, 5.0)),
+        5,
+        ["v43 responded, but the run ended with the command", "--deadline"],
+    ),
+    "a command that fails, and a new release that responds incorrectly": (
+        rollout(*[old] * 20, *[given(incorrect, release="v43")] * 5, deploy=command(0.1, 0.2, 3)),
+        8,
+        ["v43 responds incorrectly"],
+    ),
+    "no response since the command": (
+        rollout(*[result] * 9, failed, deploy=command(0.1, 0.85)),
         5,
         ["v43", "--deadline"],
     ),
@@ -281,7 +292,7 @@ def test_what_a_run_amounts_to(run: Run, code: int, words: list[str]) -> None:
     assert [word for word in words if word not in told] == [], told
     assert explanation.headline.endswith(".")
     if code:
-        assert explanation.problems[0] == (code, explanation.headline)
+        assert explanation.problems[0][:2] == (code, explanation.headline)
         assert explanation.what_next.endswith(".")
     else:
         assert (explanation.problems, explanation.what_next) == ([], "")
@@ -294,14 +305,20 @@ def test_every_exit_code_of_a_run_has_a_case() -> None:
 
 def test_equal_causes_are_one_line() -> None:
     accepted = [bad_request(ACCEPTED, name, "200") for name in ("null", "number", "missing")]
+    accepted.append(replace(bad_request(ACCEPTED, "huge", "200"), expected="413 body-too-large"))
     explanation = explain(run_of(*PASSED, bad_requests=accepted))
     assert len(explanation.problems) == 1
     assert all(one.name in explanation.headline for one in accepted)
+    assert "413 body-too-large for huge" in explanation.headline
+
+    lost = [bad_request(LOST, name, "a reset") for name in ("null", "number")]
+    explanation = explain(run_of(*switched, bad_requests=[bad_request(), *lost]))
+    assert ["null, number (a reset)" in one for one in explanation.warnings] == [True]
 
 
 def test_what_decides_comes_first_and_the_rest_is_kept() -> None:
     run = rollout(*[old] * 9, failed, deploy=command(0.1, 0.2, 3))
-    assert [code for code, _ in explain(run).problems] == [8, 4, 7]
+    assert [problem.code for problem in explain(run).problems] == [8, 4, 7]
 
 
 switched = (old, *PASSED)

@@ -47,6 +47,14 @@ def test_results_are_kept_by_due_time_whatever_order_they_come_in() -> None:
     assert History("v43").window(5) == []
 
 
+def test_who_responded_correctly_before_does_not_respond_any_more() -> None:
+    broken = history(*[old] * 20, *[incorrect] * 5)
+    assert at_end(broken).releases == {}
+    assert len(at_end(broken).incorrect) == 5
+    assert at_end(history(*[old] * 20, *[incorrect] * 4)).releases == {"v42": 20}
+    assert at_end(history(*[old] * 20, *[failed] * 5), silence_s=3.0).releases == {"v42": 20}
+
+
 def test_counts_by_class_release_instance_and_worker() -> None:
     past = history(result, old, old, failed, page, incorrect)
     assert (past.ok, past.failed) == (
@@ -196,8 +204,9 @@ def test_with_several_addresses_each_has_had_its_turn_before_the_service_is_sile
 def test_incorrect_responses_of_the_expected_release(
     makes: list[Make], count: int, ends_incorrect: bool
 ) -> None:
-    state = at_end(history(*makes))
-    assert (len(state.incorrect), state.ends_incorrect) == (count, ends_incorrect)
+    past = history(*makes)
+    found = at_end(past).incorrect
+    assert (len(found), past.results[-1] in found) == (count, ends_incorrect)
 
 
 def test_without_an_expectation_each_incorrect_response_is_the_services() -> None:

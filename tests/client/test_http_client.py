@@ -28,14 +28,13 @@ def asked(url: str, request: Request = GET, timeout: float = 20.0, **more: Any) 
     return HttpClient(target_from(url), **more).request(request, timeout)
 
 
-def test_a_response_with_its_address_and_phases() -> None:
+def test_a_response_with_its_address_and_times() -> None:
     with serving(lambda *_: http(200, b"hello")) as server:
         exchange = asked(server.url)
     assert isinstance(exchange.result, Response)
     assert (exchange.result.status, exchange.result.body) == (200, b"hello")
     assert exchange.address == server.address
-    assert list(exchange.phases) == ["dns", "connect", "write", "wait", "read"]
-    assert sum(exchange.phases.values()) <= exchange.elapsed_s
+    assert exchange.elapsed_s > 0
     assert abs(exchange.began_at - time.time()) < 60
 
 
@@ -114,7 +113,6 @@ def test_nothing_that_listens() -> None:
     exchange = asked(f"http://127.0.0.1:{free_port()}")
     assert (exchange.result.failure, exchange.result.outcome) == (Failure.REFUSED, Outcome.DOWN)
     assert exchange.address is not None
-    assert list(exchange.phases) == ["dns", "connect"]
 
 
 def test_a_connection_that_never_comes_about_takes_its_share_of_the_time(
@@ -137,20 +135,17 @@ def trickling(_request: Any, connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("respond", "phase", "doing"),
+    ("respond", "doing"),
     [
-        (silent, "wait", "waiting for the response to begin"),
-        (trickling, "read", "the response to end"),
+        (silent, "waiting for the response to begin"),
+        (trickling, "the response to end"),
     ],
     ids=["silence", "a byte at a time"],
 )
-def test_the_deadline_holds_over_every_phase(
-    respond: Callable[..., None], phase: str, doing: str
-) -> None:
+def test_the_deadline_holds_over_every_phase(respond: Callable[..., None], doing: str) -> None:
     with serving(respond) as server:
         exchange = asked(server.url, timeout=0.2)
     assert (exchange.result.failure, exchange.result.outcome) == (Failure.TIMEOUT, Outcome.DOWN)
-    assert list(exchange.phases)[-1] == phase
     assert exchange.result.detail.startswith("no complete response within 0.2 s: ")
     assert exchange.result.detail.endswith(doing)
     assert exchange.elapsed_s < 10
@@ -160,7 +155,8 @@ def test_a_request_that_nobody_reads_ends_by_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         exchange = asked(url, Request("POST", "/", body=b"x" * 50_000_000), 0.3)
-    assert (exchange.result.failure, list(exchange.phases)[-1]) == (Failure.TIMEOUT, "write")
+    assert exchange.result.failure is Failure.TIMEOUT
+    assert exchange.result.detail.endswith("sending the request")
 
 
 def test_a_name_that_does_not_resolve_in_time_is_not_reached() -> None:
@@ -174,7 +170,7 @@ def test_a_name_that_does_not_resolve_in_time_is_not_reached() -> None:
     exchange = asked("http://app.example", timeout=0.05, addresses=addresses)
     release.set()
     assert (exchange.result.failure, exchange.result.outcome) == (Failure.DNS, Outcome.NOT_REACHED)
-    assert (exchange.address, list(exchange.phases)) == (None, ["dns"])
+    assert exchange.address is None
 
 
 def test_no_time_is_a_timeout() -> None:

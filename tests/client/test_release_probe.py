@@ -95,7 +95,8 @@ def test_a_release_that_would_colour_a_terminal_is_shown_escaped() -> None:
         (JSON, http(200, b'{"release": {}}'), "/release is an empty object"),
         (JSON, http(200, b'{"release": true}'), "/release is true"),
         (JSON, http(200, b'["v1"]'), "the body is an array of 1, without release"),
-        (JSON, http(200, b'"v1"'), "the body is a string, without release"),
+        (JSON, http(200, b'"v1"'), "the body is a string or number, without release"),
+        (JSON, http(200, b"43"), "the body is a string or number, without release"),
         (
             {"json": "/a/b"},
             http(200, b'{"a": {"c": 1}}'),
@@ -296,6 +297,17 @@ def test_a_login_and_a_redirect_are_permanent() -> None:
     assert moved.remedy == (
         "If the release is there, give https://app.example/healthz?a=b as the URL."
     )
+
+
+def test_a_redirect_to_the_same_url_is_no_other_url_to_give() -> None:
+    def again(request: Received, _: socket.socket) -> bytes:
+        return http(302, Location=request.path)
+
+    def with_slash(request: Received, _: socket.socket) -> bytes:
+        return http(308, Location=f"{request.path}/")
+
+    assert "redirects to itself" in pinged(again).remedy
+    assert "/ as the URL" in pinged(with_slash).remedy
 
 
 def test_petsage_itself_names_its_instance() -> None:

@@ -18,7 +18,6 @@ from petsage.client.rollout import (
     Ended,
     OpenLoop,
     PingThreads,
-    RolloutPlan,
     rollout,
 )
 from petsage.client.run import Run
@@ -61,7 +60,7 @@ class Watched:
         addresses: tuple[str, ...] = (),
         bogus: Script | None = None,
         interruptible: Any = lambda call: call,
-        **plan: Any,
+        **asked: Any,
     ) -> None:
         self.clock = FakeClock()
 
@@ -71,8 +70,9 @@ class Watched:
         self.threads = FakeThreads(send, self.clock)
         self.command = command(self.clock) if command else None
         fields = {"url": "http://app.example", "expected": "v43", "rate": RATE, "consecutive": 5}
-        self.run: Run = rollout(
-            RolloutPlan(**(fields | {"deadline": 60.0} | plan)),
+        self.run = Run(kind="rollout", **(fields | asked))
+        rollout(
+            self.run,
             FakeProbe(script, self.clock, addresses=addresses),
             self.threads,
             clock=self.clock,
@@ -97,7 +97,7 @@ def test_it_ends_when_the_new_release_has_taken_over() -> None:
 
 def test_pings_are_due_at_a_fixed_rate_whatever_becomes_of_them() -> None:
     slow = old(latency_s=7.0)
-    watched = Watched(lambda number: slow if number % 3 else old(), deadline=5.0)
+    watched = Watched(lambda number: slow if number % 3 else old(), limit_s=5.0)
     steps = [after - before for before, after in pairwise(watched.dues)]
     assert all(step == pytest.approx(1 / RATE) for step in steps)
     assert len(watched.dues) == 50
@@ -165,7 +165,7 @@ def test_each_interruption_makes_the_streak_longer() -> None:
     ids=["down", "a page", "old", "incorrect", "a login", "mixed"],
 )
 def test_nothing_but_the_deadline_ends_it_early(script: Script) -> None:
-    watched = Watched(script, deadline=30.0)
+    watched = Watched(script, limit_s=30.0)
     assert watched.run.elapsed_s == pytest.approx(30.0, abs=0.2)
     assert len(watched.run.history.results) == 300
 
@@ -212,7 +212,7 @@ class TestCommand:
         assert run.elapsed_s == pytest.approx(21.6, abs=0.3)
 
     def test_it_is_not_started_on_a_service_that_does_not_respond(self) -> None:
-        watched = Watched(lambda _: failed(), command=FakeCommand, deadline=20.0)
+        watched = Watched(lambda _: failed(), command=FakeCommand, limit_s=20.0)
         assert watched.run.deploy is not None
         assert watched.run.deploy.started_at is None
 
@@ -242,20 +242,20 @@ class TestCommand:
         watched = Watched(
             lambda _: old(),
             command=lambda clock: FakeCommand(clock, seconds=5.0),
-            deadline=900.0,
+            limit_s=900.0,
             after_command=10.0,
         )
         assert watched.run.elapsed_s == pytest.approx(16.2, abs=0.4)
 
     def test_after_command_does_not_extend_the_deadline(self) -> None:
-        watched = Watched(lambda _: old(), command=FakeCommand, deadline=10.0, after_command=600.0)
+        watched = Watched(lambda _: old(), command=FakeCommand, limit_s=10.0, after_command=600.0)
         assert watched.run.elapsed_s == pytest.approx(10.0, abs=0.2)
 
     def test_one_that_runs_at_the_deadline_is_stopped_and_nothing_counts(self) -> None:
         watched = Watched(
             lambda _: result(),
             command=lambda clock: FakeCommand(clock, seconds=100.0),
-            deadline=10.0,
+            limit_s=10.0,
         )
         assert watched.command is not None
         assert watched.command.stopped_by is SIGTERM

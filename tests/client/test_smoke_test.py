@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from petsage.client.result import (
 )
 from petsage.client.run import LogResult, Run
 from petsage.client.signals import Interrupted
-from petsage.client.smoke_test import SmokeTestPlan, smoke_test
+from petsage.client.smoke_test import smoke_test
 from tests.client.fakes import FakeClock, FakeProbe
 from tests.client.results import (
     failed,
@@ -47,6 +48,10 @@ def rejected(bad_request: BadRequest) -> BadRequestResult:
     )
 
 
+def rejecting() -> list[Callable[[], BadRequestResult]]:
+    return [partial(rejected, one) for one in BAD_REQUESTS]
+
+
 class Ran:
     """A smoke test on a script, with its probe and its clock."""
 
@@ -57,16 +62,18 @@ class Ran:
         bogus: Script | None = None,
         addresses: tuple[str, ...] = (),
         log: Callable[[str, float, float], LogResult] | None = None,
-        send_bad_request: Callable[[BadRequest], BadRequestResult] = rejected,
-        **plan: Any,
+        bad_requests: Sequence[Callable[[], BadRequestResult]] = (),
+        **asked: Any,
     ) -> None:
         self.clock = FakeClock()
         self.probe = FakeProbe(script, self.clock, bogus, addresses)
-        self.run: Run = smoke_test(
-            SmokeTestPlan(**({"url": "http://app.example", "expected": "v43"} | plan)),
+        asked = {"url": "http://app.example", "expected": "v43"} | asked
+        self.run = Run(kind="smoke-test", **asked)
+        smoke_test(
+            self.run,
             self.probe,
             clock=self.clock,
-            send_bad_request=send_bad_request,
+            bad_requests=bad_requests,
             wait_for_line=log,
         )
 
@@ -94,7 +101,7 @@ def test_it_waits_for_the_release() -> None:
     ids=["down", "a page", "old", "rate-limited"],
 )
 def test_what_waiting_may_change_is_asked_until_the_end_of_wait(script: Script) -> None:
-    ran = Ran(script, wait=60.0)
+    ran = Ran(script, limit_s=60.0)
     assert ran.run.elapsed_s == pytest.approx(60.0)
     assert ran.pings > 100
     assert max(ran.clock.waits) <= 0.5
@@ -123,7 +130,7 @@ def test_a_dead_address_does_not_slow_down_the_others() -> None:
     def script(number: int) -> PingResult:
         return failed(address=addresses[1]) if number % 2 else result(address=addresses[0])
 
-    ran = Ran(script, addresses=addresses, wait=10.0)
+    ran = Ran(script, addresses=addresses, limit_s=10.0)
     assert max(ran.clock.waits) == pytest.approx(0.25)
     assert not ran.run.streak.complete(addresses)
     assert ran.run.streak.missing_addresses(ran.run.addresses) == [addresses[1]]
@@ -155,7 +162,7 @@ def test_nothing_permanent_ends_it_once_the_service_was_seen() -> None:
 def test_one_address_with_a_bad_certificate_does_not_hide_the_others() -> None:
     addresses = ("192.0.2.1:443", "192.0.2.2:443")
     bad = failed(Outcome.NOT_REACHED, Failure.TLS, permanent=True, address=addresses[0])
-    ran = Ran(in_turn(bad, result(address=addresses[1])), addresses=addresses, wait=5.0)
+    ran = Ran(in_turn(bad, result(address=addresses[1])), addresses=addresses, limit_s=5.0)
     assert ran.run.history.responded
     assert Ran(in_turn(bad), addresses=addresses).pings == 2
 
@@ -171,7 +178,7 @@ def test_an_incorrect_response_of_the_release_is_asked_once_more() -> None:
 def test_its_own_5xx_may_be_that_of_a_service_which_is_starting() -> None:
     starting = Ran(in_turn(incorrect(), incorrect(), incorrect(), result()), consecutive=3)
     assert starting.run.streak.complete()
-    never = Ran(in_turn(incorrect()), wait=60.0)
+    never = Ran(in_turn(incorrect()), limit_s=60.0)
     assert never.run.elapsed_s == pytest.approx(60.0)
     broken = Ran(in_turn(result(), incorrect()))
     assert broken.pings == 3
@@ -184,16 +191,16 @@ def test_incorrect_responses_of_another_release_end_nothing() -> None:
 
 def test_a_ping_that_the_end_of_wait_cuts_off_has_not_failed() -> None:
     hanging = failed(failure=Failure.TIMEOUT, latency_s=100.0)
-    ran = Ran(in_turn(result(), result(), hanging), wait=5.0)
+    ran = Ran(in_turn(result(), result(), hanging), limit_s=5.0)
     assert (len(ran.run.history.results), ran.run.in_flight) == (2, 1)
     assert not ran.run.history.failures
     # The only one counts: else the report would have nothing to say.
-    alone = Ran(in_turn(hanging), wait=5.0)
+    alone = Ran(in_turn(hanging), limit_s=5.0)
     assert (len(alone.run.history.results), alone.run.in_flight) == (1, 0)
 
 
 def test_no_ping_and_no_pause_goes_past_the_end_of_wait() -> None:
-    ran = Ran(in_turn(failed(latency_s=0.3)), wait=1.0)
+    ran = Ran(in_turn(failed(latency_s=0.3)), limit_s=1.0)
     assert ran.probe.timeouts == pytest.approx([1.0, 0.2])
     assert ran.run.elapsed_s == pytest.approx(1.0)
 
@@ -202,7 +209,7 @@ def test_workers_that_name_no_release_must_reject_a_bogus_one() -> None:
     ran = Ran(in_turn(nameless()), bogus=in_turn(rejection()))
     assert ran.run.streak.complete()
     assert ran.probe.bogus_pings == 1
-    unproved = Ran(in_turn(nameless()), bogus=in_turn(failed()), wait=10.0)
+    unproved = Ran(in_turn(nameless()), bogus=in_turn(failed()), limit_s=10.0)
     assert unproved.probe.bogus_pings > 10
     assert not unproved.run.streak.complete()
 
@@ -218,7 +225,7 @@ def test_releases_that_are_named_need_no_bogus_pings() -> None:
 
 
 def test_instances_that_are_never_named_end_it() -> None:
-    ran = Ran(in_turn(result(instance=None)), instances=2, wait=60.0)
+    ran = Ran(in_turn(result(instance=None)), instances=2, limit_s=60.0)
     assert ran.run.elapsed_s < 5
     assert not ran.run.streak.complete()
 
@@ -238,7 +245,7 @@ def test_bad_requests_and_log_come_once_the_streak_is_complete() -> None:
         return LogResult(found=True, late_s=0.1, complete=True)
 
     script = in_turn(*[result(log_id=f"id-{number}") for number in range(9)])
-    ran = Ran(script, consecutive=3, bad_requests=BAD_REQUESTS, log=log, logs_within=7.0)
+    ran = Ran(script, consecutive=3, bad_requests=rejecting(), log=log, logs_within=7.0)
     assert [one.name for one in ran.run.bad_requests] == [one.name for one in BAD_REQUESTS]
     assert ran.run.log == LogResult(found=True, late_s=0.1, complete=True)
     (request_id, responded, within) = asked[0]
@@ -249,8 +256,8 @@ def test_bad_requests_and_log_come_once_the_streak_is_complete() -> None:
 def test_without_a_complete_streak_neither_comes() -> None:
     ran = Ran(
         in_turn(old()),
-        wait=1.0,
-        bad_requests=BAD_REQUESTS,
+        limit_s=1.0,
+        bad_requests=rejecting(),
         log=lambda *_: LogResult(found=True),
     )
     assert (ran.run.bad_requests, ran.run.log) == ([], None)
@@ -267,12 +274,10 @@ def test_an_interrupt_leaves_what_was_seen() -> None:
 
 
 def test_an_interrupt_among_the_bad_requests_keeps_those_before() -> None:
-    def send(bad_request: BadRequest) -> BadRequestResult:
-        if bad_request is BAD_REQUESTS[3]:
-            raise Interrupted("SIGINT")
-        return rejected(bad_request)
+    def interrupt() -> BadRequestResult:
+        raise Interrupted("SIGINT")
 
-    run = Ran(in_turn(result()), bad_requests=BAD_REQUESTS, send_bad_request=send).run
+    run = Ran(in_turn(result()), bad_requests=[*rejecting()[:3], interrupt]).run
     assert (run.interrupted_by, len(run.bad_requests)) == ("SIGINT", 3)
 
 
@@ -281,20 +286,20 @@ def test_only_what_a_signal_may_end_is_called_as_interruptible() -> None:
     names = []
 
     def interruptible(call: Any) -> Any:
-        names.append(call.__name__)
+        names.append(getattr(call, "func", call).__name__)
         return call
 
     smoke_test(
-        SmokeTestPlan(url="http://app.example", bad_requests=BAD_REQUESTS[:1]),
+        Run(kind="smoke-test", url="http://app.example"),
         FakeProbe(in_turn(result()), clock),
         clock=clock,
-        send_bad_request=rejected,
+        bad_requests=rejecting()[:1],
         interruptible=interruptible,
     )
     assert names == ["ping", "wait", "rejected"]
 
 
 def test_cached_responses_do_not_complete_it() -> None:
-    ran = Ran(in_turn(result(outcome=Outcome.CACHED)), wait=2.0)
+    ran = Ran(in_turn(result(outcome=Outcome.CACHED)), limit_s=2.0)
     assert ran.run.elapsed_s == pytest.approx(2.0)
     assert ran.run.streak.reached == 0

@@ -17,12 +17,10 @@ from typing import TextIO
 import pytest
 from rich.console import Console
 
-from petsage.client.history import History
 from petsage.client.progress import PLAIN_SECONDS, PlainProgress, progress_on, shares_of
 from petsage.client.result import Failure, Outcome, PingResult
 from petsage.client.run import DeployResult, Run
 from petsage.client.terminal import LiveView, view
-from petsage.client.verdict import Streak
 from tests.client.results import STARTED_AT, failed, nameless, old, rejection, result
 
 LOST = {"failure": Failure.RESET, "detail": "connection reset by peer"}
@@ -35,8 +33,7 @@ def rollout_run(script: Callable[[int], PingResult], pings: int = 200, rate: flo
         url="https://app.example",
         expected="v43",
         started_at=STARTED_AT,
-        history=History("v43"),
-        streak=Streak("v43", 20),
+        consecutive=20,
         limit_s=900.0,
         rate=rate,
     )
@@ -148,7 +145,7 @@ class TestView:
 
     def test_a_smoke_test_has_a_smaller_one(self) -> None:
         run = rollout_run(lambda _: result(), pings=10)
-        run.kind, run.rate, run.limit_s = "smoke-test", None, 60.0
+        run.kind, run.rate, run.limit_s = "smoke-test", 0.0, 60.0
         text = drawn(run, 80, doing="bad request 3 of 11")
         assert "smoke-test v43  https://app.example  21 s of 60  10 pings" in text
         assert "9 of 20 in a row" in text

@@ -25,20 +25,14 @@ ENDINGS = {
     ".html": "html",
     ".htm": "html",
 }
-# Whoever names a file so wants something else than text.
-_OTHER_FILES = frozenset([".pdf", ".csv", ".yaml", ".yml", ".xlsx", ".png", ".svg"])
 
 
 def format_of(path: str) -> tuple[str, bool]:
     """Return the format that a file's name stands for, and whether its ending is a known one.
 
-    A name with an unknown ending, such as a temporary file's, means text. Raises ValueError with a
-    sentence where the ending is certainly that of another format.
+    A name with an unknown ending, such as a temporary file's, means text.
     """
     ending = PurePath(path).suffix.lower()
-    if ending in _OTHER_FILES:
-        known = " ".join(filter(None, ENDINGS))
-        raise ValueError(f"{path!r} ends in none of {known}; name the format with --format")
     return ENDINGS.get(ending, "text"), ending in ENDINGS
 
 

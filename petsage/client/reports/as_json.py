@@ -49,7 +49,7 @@ def value(run: Run, explanation: Explanation) -> dict[str, Any]:
         "bad_requests": [
             {
                 "name": one.name,
-                "rejected": _REJECTED[one.outcome],
+                "rejected": _REJECTED.get(one.outcome),
                 "expected": one.expected,
                 "got": one.got,
             }
@@ -61,18 +61,16 @@ def value(run: Run, explanation: Explanation) -> dict[str, Any]:
             "late_s": _rounded(run.log.late_s),
             "complete": run.log.complete,
         },
-        "problems": [sentence for _, sentence in explanation.problems],
+        "problems": [problem.sentence for problem in explanation.problems],
         "warnings": explanation.warnings,
         **(_rollout(run) if run.kind == "rollout" else {}),
     }
 
 
-# None where nothing is known of the release that was asked for.
+# Of other outcomes None: nothing is known of the release that was asked for.
 _REJECTED = {
     BadRequestOutcome.REJECTED: True,
     BadRequestOutcome.ACCEPTED: False,
-    BadRequestOutcome.NOT_DELIVERED: None,
-    BadRequestOutcome.OTHER_RELEASE: None,
 }
 
 

@@ -18,7 +18,7 @@ def render(run: Run, explanation: Explanation) -> str:
     suite = ET.Element("testsuite", name=f"petsage {run.kind}")
     for code, name, reached in _cases(run, explanation):
         case = ET.SubElement(suite, "testcase", classname=kind, name=name, time="0")
-        sentences = [sentence for found, sentence in explanation.problems if found is code]
+        sentences = [one.sentence for one in explanation.problems if one.code is code]
         if sentences:
             element = "error" if code is ExitCode.INTERRUPTED else "failure"
             message = figures.printable(sentences[0])
@@ -64,7 +64,7 @@ def _cases(run: Run, explanation: Explanation) -> Iterator[tuple[ExitCode, str, 
     if run.expected:
         name = f"release {figures.printable(run.expected)} responds"
         yield ExitCode.OLD, name, not streak.waiting
-    yield ExitCode.UNPROVEN, f"{streak.consecutive} responses in a row are correct", run.proved
+    yield ExitCode.UNPROVEN, f"{run.consecutive} responses in a row are correct", run.proved
     if run.log is not None:
         yield ExitCode.LOG_MISSING, "the log line arrives", run.log.found
     if run.kind == "rollout":

@@ -158,7 +158,7 @@ def _command_end(run: Run) -> str:
 def sections(explanation: Explanation) -> dict[str, list[str]]:
     """Return the sentences that follow the figures, by title; the headline is the first problem."""
     sentences = {
-        "Problems": [sentence for _, sentence in explanation.problems[1:]],
+        "Problems": [problem.sentence for problem in explanation.problems[1:]],
         "Warnings": explanation.warnings,
     }
     return {name: [*map(printable, found)] for name, found in sentences.items() if found}

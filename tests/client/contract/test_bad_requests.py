@@ -8,11 +8,21 @@ import socket
 import pytest
 
 from petsage import contract
-from tests.client.fleets import NEW, OLD, behind, firewalled, own_ids, resets, status_of
+from tests.client.fleets import (
+    HIDDEN,
+    NEW,
+    OLD,
+    behind,
+    firewalled,
+    own_ids,
+    resets,
+    status_of,
+)
 from tests.client.runs import smoke_test
 from tests.client.servers import (
     Received,
     Respond,
+    Running,
     constant,
     http,
     is_ping,
@@ -99,6 +109,50 @@ def test_a_proxy_that_waits_for_the_announced_body_is_a_warning() -> None:
     with serving(respond) as server:
         done = smoke_test(server.url, "--consecutive", 2, "--timeout", 1)
     assert (done.code, len(done.report["warnings"])) == (0, 1)
+
+
+class EndsAtBadRequest:
+    """A service that ends at the bad request with this body; `after` responds from then on."""
+
+    def __init__(self, body: bytes, before: Respond, after: Respond | None = None) -> None:
+        self.server: Running | None = None
+        self._body, self._respond, self._after = body, before, after
+
+    def __call__(self, request: Received, connection: socket.socket) -> bytes | None:
+        if request.body != self._body:
+            return self._respond(request, connection)
+        if self._after:
+            self._respond = self._after
+        elif self.server:
+            self.server.close()
+        resets(request, connection)
+        return None
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"ping": "x", "ping": "y"}'], ids=["first", "sixth"])
+def test_a_service_that_ends_at_a_bad_request_is_down(body: bytes) -> None:
+    respond = EndsAtBadRequest(body, NEW)
+    with serving(respond) as server:
+        respond.server = server
+        done = smoke_test(server.url, "--expect-release", "v43", "--consecutive", 2)
+    assert done.code == 3
+    assert "v43 responded, but nothing has responded for" in done.report["headline"]
+    assert "bad request" in done.report["what_next"]
+
+
+def test_another_release_after_a_bad_request_without_a_response_is_unproven() -> None:
+    with serving(EndsAtBadRequest(b"{}", NEW, OLD)) as server:
+        done = smoke_test(server.url, "--expect-release", "v43", "--consecutive", 2)
+    assert done.code == 5
+    assert "v42" in done.report["headline"]
+
+
+def test_a_new_worker_after_a_bad_request_without_a_response_needs_no_new_proof() -> None:
+    once = EndsAtBadRequest(b"{}", HIDDEN, HIDDEN.named(worker="w9"))
+    with serving(once) as server:
+        done = smoke_test(server.url, "--expect-release", "v43", "--consecutive", 2)
+    assert done.code == 0
+    assert "missing member" in done.sentences
 
 
 def accepts(kind: str) -> Respond:

@@ -243,6 +243,16 @@ def test_not_all_is_proved(command: str, case: Respond) -> None:
 
 
 @BOTH
+def test_errors_of_a_release_that_is_not_known_are_no_interruption(command: str) -> None:
+    with serving(HIDDEN.broken) as server:
+        done = judged(command, server.url, seconds=0.5)
+    assert done.code == 5
+    assert done.report["streak"]["interruptions"] == 0
+    assert "v43 did not respond correctly" in done.report["headline"]
+    assert "interrupted" not in done.report["headline"]
+
+
+@BOTH
 def test_a_rate_limit_is_named_with_the_option_that_heeds_it(command: str) -> None:
     with serving(then(6, NEW, constant(429, Retry_After="60"))) as server:
         done = judged(command, server.url)

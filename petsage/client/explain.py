@@ -336,10 +336,8 @@ def _too_short(run: Run, results: list[PingResult], seen: list[PingResult]) -> P
 
 def _interrupted(run: Run, stray: PingResult) -> Problem:
     """Return the problem of a streak that `stray` was the last to interrupt."""
-    streak = "most recently"
-    if run.streak.interruptions:
-        times = counted(run.streak.interruptions, "time")
-        streak = f"the streak was interrupted {times}, the last time by"
+    times = counted(run.streak.interruptions, "time")
+    streak = f"the streak was interrupted {times}, the last time by"
     if stray.bogus and stray.outcome is Outcome.CORRECT and not stray.names_release:
         return _release_not_proved("a bogus release was served too")
     if stray.outcome is Outcome.INCORRECT:

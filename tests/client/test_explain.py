@@ -143,11 +143,6 @@ CASES: dict[str, tuple[Run, int, list[str]]] = {
         ["The service does not know its release.", "Tell it"],
     ),
     "old, hidden": (run_of(*[given(nameless, outcome=Outcome.MISMATCH)] * 9), 4, ["v43"]),
-    "errors of the old release": (
-        run_of(*[given(incorrect, release="v42", detail="500 from release v42")] * 9),
-        5,
-        ["most recently 500 from release v42"],
-    ),
     "half of the fleet is old": (run_of(*[result, old] * 9), 5, ["v43", "v42", "web.2"]),
     "rolled back": (run_of(*[result] * 3, *[old] * 12), 5, ["v43", "v42"]),
     "another release until recently": (

@@ -9,7 +9,6 @@ import re
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,13 +22,12 @@ from examples import expect_release_asgi
 from petsage import contract
 from tests.documents import DOCUMENTS, blocks
 from tests.running import ROOT, free_port, run_coroutine, running_service
-from tests.tools import require
+from tests.tools import express_modules, require
 
 pytestmark = pytest.mark.contract
 
 RELEASE = "v43"
 COMMIT = "0f9a3b7c5d1e0f9a3b7c5d1e0f9a3b7c5d1e0f9a"
-EXPRESS = "express@5.1.0"
 GUNICORN = "gunicorn --no-control-socket --bind 127.0.0.1:$PORT"
 
 
@@ -120,27 +118,6 @@ def asgi(release: str | None, commit: str | None) -> Iterator[Server]:
     command = f"{GUNICORN} --worker-class asgi --asgi-lifespan off tests.expect_release_apps:asgi"
     with running_service(command, **told("EXAMPLE_", release, commit)) as service:
         yield Server(service.port)
-
-
-def express_modules() -> Path:
-    """Return a folder with Express, which the first run installs and the others find."""
-    kept = Path(ROOT, ".pytest_cache", EXPRESS)
-    if kept.exists():
-        return kept
-    npm = require("npm")
-    kept.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder]
-        done = subprocess.run(
-            [npm, "install", *options, EXPRESS], capture_output=True, text=True, timeout=240
-        )
-        assert done.returncode == 0, done.stderr
-        try:
-            Path(folder, "node_modules").rename(kept)
-        except OSError:
-            # Another process of this run was faster.
-            assert kept.exists()
-    return kept
 
 
 @contextmanager

@@ -114,6 +114,12 @@ def test_a_smoke_test_reports_what_the_readme_shows(service: Service) -> None:
     assert first_words(example) <= first_words(done.stdout)
 
 
+def test_the_second_paragraph_has_the_line_for_an_app_that_is_not_petsage() -> None:
+    _title, _first, second, line, *_ = README.split("\n\n")
+    assert "need not be PetSage" in second
+    assert re.search(r"^petsage smoke-test .+ --release-json ", line, re.MULTILINE)
+
+
 def test_a_smoke_test_of_any_service_reports_what_the_readme_shows(service: Service) -> None:
     url = f"{service.url}/system/version"
     done = petsage("smoke-test", url, "--release-json", "release", "--expect-release", "v43")

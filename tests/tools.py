@@ -5,8 +5,14 @@ from __future__ import annotations
 import functools
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
+
+from tests.running import ROOT
+
+EXPRESS = "express@5.1.0"
 
 
 def require(tool: str) -> str:
@@ -15,6 +21,27 @@ def require(tool: str) -> str:
     if path is None:
         pytest.skip(f"{tool} is not installed, or not on the PATH")
     return path
+
+
+def express_modules() -> Path:
+    """Return a folder with Express, which the first run installs and the others find."""
+    kept = Path(ROOT, ".pytest_cache", EXPRESS)
+    if kept.exists():
+        return kept
+    npm = require("npm")
+    kept.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder]
+        done = subprocess.run(
+            [npm, "install", *options, EXPRESS], capture_output=True, text=True, timeout=240
+        )
+        assert done.returncode == 0, done.stderr
+        try:
+            Path(folder, "node_modules").rename(kept)
+        except OSError:
+            # Another process of this run was faster.
+            assert kept.exists()
+    return kept
 
 
 @functools.cache

@@ -248,6 +248,13 @@ def _incomplete(run: Run) -> Problem:
 def _old(run: Run, *, since_command: bool) -> Problem:
     """Return the problem of a release that has not responded, while others do."""
     if list(run.current.releases) == [contract.UNKNOWN_RELEASE]:
+        if all(one.worker is None for one in run.history.results):
+            # It is not PetSage.
+            return Problem(
+                ExitCode.OLD,
+                "The service does not know its release.",
+                "Tell it its release where it runs, and restart it. Waiting does not help.",
+            )
         return Problem(
             ExitCode.OLD,
             "The service does not know its release: set PETSAGE_RELEASE.",

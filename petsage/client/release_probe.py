@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +27,20 @@ from petsage.client.response import Response, printable
 from petsage.client.result import Failure, Judgement, Outcome
 from petsage.client.target import TOKEN
 
-_HIT = re.compile(r"(?<![a-z])(?:hit|stale|updating)(?![a-z])", re.IGNORECASE)
-_CACHE_HEADERS = ("X-Cache", "CF-Cache-Status", "Cache-Status")
+_OLD = re.compile(r"(?:^|,)[ \t]*0*[1-9][0-9]*[ \t]*(?:,|$)")
+_WORD = re.compile(r"(?<![a-z])(?:hit|stale|updating)(?![a-z])", re.IGNORECASE)
+# RFC 9211, section 2.1. With `fwd=stale` the request went to the service.
+_PARAMETER = re.compile(r";[ \t]*hit(?![^ \t;,])")
+_STATUSES = {
+    "X-Cache": _WORD,
+    "CF-Cache-Status": _WORD,
+    "Cache-Status": _PARAMETER,
+    # What nginx's and others' documentation name it.
+    "X-Cache-Status": _WORD,
+    "X-Proxy-Cache": _WORD,
+    "X-Vercel-Cache": _WORD,
+    "X-Nextjs-Cache": _WORD,
+}
 _SHOWN = 80
 
 
@@ -106,7 +121,8 @@ def _json(response: Response, names: list[str]) -> str:
 
 def _description(value: Any) -> str:
     if isinstance(value, dict):
-        return f"an object with the members {', '.join(map(_shown, list(value)[:10])) or 'none'}"
+        members = ", ".join(map(_shown, list(value)[:10]))
+        return f"an object with the members {members}" if value else "an empty object"
     if isinstance(value, list):
         return f"an array of {len(value)}"
     if isinstance(value, str):
@@ -147,29 +163,46 @@ def _shown(name: str) -> str:
 
 def cache_hit(response: Response) -> str | None:
     """Return which header says that the response comes from a cache, or None."""
-    age = response.header("Age") or ""
-    if re.fullmatch("[0-9]{1,18}", age) and int(age):
-        return f"Age: {age}"
-    for name in _CACHE_HEADERS:
+    for name, hit in ({"Age": _OLD} | _STATUSES).items():
         value = response.header(name) or ""
-        if _HIT.search(value):
+        if hit.search(value):
             return f"{name}: {printable(value, 60)}"
     return None
 
 
-class ReleaseProbe(Probe):
-    """Pings the exact URL of any service with GET."""
+def may_be_copy(response: Response) -> bool:
+    """Return whether a response of Age 0 may come from a cache as well as from the service.
 
-    def __init__(self, client: HttpClient, ids: RunIds, source: ReleaseSource) -> None:
+    Most caches send Age with copies alone, Varnish with each response: one that is no copy has one
+    id in its X-Varnish (https://www.varnish-cache.org/docs/2.1/faq/http.html).
+    """
+    if response.header("Age") is None or any(map(response.header, _STATUSES)):
+        return False
+    return not re.fullmatch("[0-9]+", response.header("X-Varnish") or "")
+
+
+class ReleaseProbe(Probe):
+    """Pings the exact URL of any service with GET. `now` is the monotonic clock."""
+
+    def __init__(
+        self,
+        client: HttpClient,
+        ids: RunIds,
+        source: ReleaseSource,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(client, ids)
-        self._source = source
+        self._source, self._now = source, now
+        self._lock = threading.Lock()
+        # When the latest response came that counted and of which there may be copies of Age 0.
+        self._copied_at: float | None = None
 
     def _request(self, ping: Ping) -> Request:
         headers = (("Accept", "*/*"), ("Cache-Control", "no-cache"), *ping.headers)
         return Request("GET", "", headers)
 
     def _judge(
-        self, ping: Ping, response: Response, _elapsed_s: float
+        self, ping: Ping, response: Response, elapsed_s: float
     ) -> tuple[Judgement, dict[str, Any]]:
         release, missing = None, ""
         try:
@@ -177,7 +210,24 @@ class ReleaseProbe(Probe):
         except _MissingError as error:
             missing = str(error)
         named = {**origin(response), "release": release, "commit": None}
-        return self._judgement_of(ping, response, release, missing), named
+        hit = cache_hit(response)
+        if hit is None and 200 <= response.status < 300 and release is not None:
+            hit = self._young_copy(response, elapsed_s)
+        return self._judgement_of(ping, response, release, missing, hit), named
+
+    def _young_copy(self, response: Response, elapsed_s: float) -> str | None:
+        """Return what to say of a response that may be a copy of an earlier one, or None.
+
+        Age counts whole seconds: a second after a response, each copy of it has an Age above 0.
+        """
+        if not may_be_copy(response):
+            return None
+        with self._lock:
+            now = self._now()
+            if self._copied_at is not None and now - elapsed_s < self._copied_at + 1:
+                return "Age: 0, less than a second after another"
+            self._copied_at = now
+        return None
 
     def _read(self, response: Response, expected: str | None) -> str | None:
         """Return the release that the response tells. Raises _MissingError.
@@ -194,25 +244,35 @@ class ReleaseProbe(Probe):
         return None if loose and not named else release
 
     def _judgement_of(
-        self, ping: Ping, response: Response, release: str | None, missing: str
+        self,
+        ping: Ping,
+        response: Response,
+        release: str | None,
+        missing: str,
+        hit: str | None,
     ) -> Judgement:
-        """Return what the response says; `missing` is what is there where no release is."""
+        """Return what the response says.
+
+        `missing` is what is there where no release is, `hit` what tells that a cache responds.
+        """
         status = response.status
-        if ping.expected is not None and status == MISMATCH_STATUS:
+        mismatched = ping.expected is not None and status == MISMATCH_STATUS
+        if hit is not None and (mismatched or (200 <= status < 300 and release is not None)):
+            return Judgement(Outcome.CACHED, detail=f"from a cache ({hit})")
+        if ping.expected is not None and mismatched:
             return mismatch(ping.expected, release, release)
         judgement = common_judgement(response, self._client, "")
         if judgement is not None:
             return judgement
-        if 200 <= status < 300 and release is None:
-            remedy = f"Check the URL and --release-{self._source.kind} {self._source.given!r}."
+        if 200 <= status < 300:
+            if release is not None:
+                return Judgement(Outcome.CORRECT)
+            given = shlex.quote(printable(self._source.given))
+            remedy = f"Check the URL and --release-{self._source.kind} {given}."
             detail = f"{status}, but {missing}"
             return Judgement(Outcome.NOT_REACHED, Failure.NOT_THE_SERVICE, detail, remedy)
-        if 200 <= status < 300:
-            hit = cache_hit(response)
-            if hit is None:
-                return Judgement(Outcome.CORRECT)
-            return Judgement(Outcome.CACHED, detail=f"from a cache ({hit})")
-        if status >= 500 and release is not None:
+        # A copy of a 5xx is the cache's, but its caller gets no other.
+        if status >= 500 and release is not None and hit is None:
             detail = f"{status} from release {release}"
             return Judgement(Outcome.INCORRECT, Failure.SERVER_ERROR, detail)
         return not_the_service(response, self._client)

@@ -137,6 +137,11 @@ CASES: dict[str, tuple[Run, int, list[str]]] = {
         4,
         ["The service does not know its release: set PETSAGE_RELEASE"],
     ),
+    "another app that does not know its release": (
+        run_of(*[given(unknown, worker=None)] * 9),
+        4,
+        ["The service does not know its release.", "Tell it"],
+    ),
     "old, hidden": (run_of(*[given(nameless, outcome=Outcome.MISMATCH)] * 9), 4, ["v43"]),
     "half of the fleet is old": (run_of(*[result, old] * 9), 5, ["v43", "v42", "web.2"]),
     "rolled back": (run_of(*[result] * 3, *[old] * 12), 5, ["v43", "v42"]),

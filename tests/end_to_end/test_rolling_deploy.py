@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -20,7 +19,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.documents import first_words, promised, reports
-from tests.running import PATIENCE_SECONDS, ROOT, environment, petsage, until_gone
+from tests.rolling import rolling_fleet
+from tests.running import PATIENCE_SECONDS, ROOT, environment, until_gone
 from tests.tools import require
 
 pytestmark = pytest.mark.contract
@@ -28,64 +28,33 @@ pytestmark = pytest.mark.contract
 SCRIPT = str(Path(ROOT, "deploy", "rolling.py"))
 
 
-def rolling(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, SCRIPT, *arguments],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-class Fleet:
+class Deploys:
     """HAProxy and three instances, which go from v1 to v2 and then to v3."""
 
     def __init__(self, run: Path) -> None:
-        self.run = str(run)
-        self.url = rolling("up", self.run, "--release", "v1")
         self.page = run / "rollout.html"
-        self.drained = self._deploy("v2", [], ["--output", self.page])
-        self.naive = self._deploy("v3", ["--naive"], ["--format", "json"])
-
-    def _deploy(
-        self, release: str, how: list[str], report: list[object]
-    ) -> subprocess.CompletedProcess[str]:
-        """Deploy a release while petsage watches."""
-        deploy = [sys.executable, SCRIPT, "deploy", self.run, "--release", release, *how]
-        watch = ["--expect-release", release, "--deadline", 300, "--require-switch"]
-        return petsage("rollout", self.url, *watch, *report, "--", *deploy)
+        with rolling_fleet(run, "v1") as fleet:
+            self.drained = fleet.deploy("v2", [], ["--output", self.page])
+            self.naive = fleet.deploy("v3", ["--naive"], ["--format", "json"])
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    require("haproxy")
-    run = tmp_path_factory.mktemp("rolling")
-    try:
-        yield Fleet(run)
-        rolling("down", str(run))
-    finally:
-        # Whatever has happened, nothing of it is left.
-        for path in run.glob("*.pid"):
-            with suppress(ProcessLookupError, ValueError):
-                os.killpg(int(path.read_text()), signal.SIGKILL)
+def deploys(tmp_path_factory: pytest.TempPathFactory) -> Deploys:
+    return Deploys(tmp_path_factory.mktemp("rolling"))
 
 
-def test_one_by_one_and_drained_first_no_ping_is_lost(fleet: Fleet) -> None:
-    assert fleet.drained.returncode == 0, fleet.drained.stdout + fleet.drained.stderr
+def test_one_by_one_and_drained_first_no_ping_is_lost(deploys: Deploys) -> None:
+    assert deploys.drained.returncode == 0, deploys.drained.stdout + deploys.drained.stderr
 
 
-def test_its_report_says_what_the_readme_shows(fleet: Fleet) -> None:
+def test_its_report_says_what_the_readme_shows(deploys: Deploys) -> None:
     (example,) = [report for report in reports() if "command" in first_words(report)]
-    assert first_words(example) <= first_words(fleet.drained.stdout)
+    assert first_words(example) <= first_words(deploys.drained.stdout)
 
 
-def test_stopped_while_in_rotation_it_is_over_budget(fleet: Fleet) -> None:
-    report: dict[str, Any] = json.loads(fleet.naive.stdout)
-    assert (fleet.naive.returncode, report["verdict"]) == (7, "over-budget"), fleet.naive.stderr
+def test_stopped_while_in_rotation_it_is_over_budget(deploys: Deploys) -> None:
+    report: dict[str, Any] = json.loads(deploys.naive.stdout)
+    assert (deploys.naive.returncode, report["verdict"]) == (7, "over-budget"), deploys.naive.stderr
     # HAProxy found the connection refused, and told the client so with a 503.
     assert set(report["pings"]["failed"]) == {"5xx"}
     assert all("503" in one["detail"] for one in report["failures"])
@@ -97,8 +66,8 @@ def test_stopped_while_in_rotation_it_is_over_budget(fleet: Fleet) -> None:
     assert report["command"]["exit_code"] == 0
 
 
-def test_every_member_of_its_json_report_is_in_the_docs(fleet: Fleet) -> None:
-    report = json.loads(fleet.naive.stdout)
+def test_every_member_of_its_json_report_is_in_the_docs(deploys: Deploys) -> None:
+    report = json.loads(deploys.naive.stdout)
     assert report.keys() == promised("rollout").keys()
 
 
@@ -115,9 +84,9 @@ LABELS_INSIDE = """() => [...document.querySelectorAll("svg")]
 
 
 def test_its_timeline_fits_every_screen_in_light_and_dark_and_asks_nobody(
-    fleet: Fleet, browser: Browser
+    deploys: Deploys, browser: Browser
 ) -> None:
-    url = fleet.page.as_uri()
+    url = deploys.page.as_uri()
     context = browser.new_context()
     context.set_default_timeout(PATIENCE_SECONDS * 1_000)
     asked: list[str] = []

@@ -72,7 +72,8 @@ def _smoke_test(run: Run) -> Iterator[str]:
 def _rollout(run: Run) -> Iterator[str]:
     reason = no_switch(run)
     if reason and not run.budget.require_switch:
-        yield f"No switch was seen: {reason}. Start the rollout before the deploy."
+        advice = "Check what it changed." if run.deploy else "Start the rollout before the deploy."
+        yield f"No switch was seen: {reason}. {advice}"
     if run.most_late_s > _LATE_SECONDS:
         yield (
             f"Pings went out up to {run.most_late_s:.2f} s late, as this machine was too busy; "

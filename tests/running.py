@@ -234,7 +234,8 @@ def gone(pid: int) -> bool:
     """Return whether no process bears this number, or a dead one that nobody has reaped."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
+        # The latter where it went between the opening and the reading.
         return True
 
 

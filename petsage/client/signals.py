@@ -71,6 +71,12 @@ class Signals:
                 self._interruptible = True
                 self._raise_caught()
                 return call(*args, **kwargs)
+            except Exception:
+                # An exception from a signal handler at the very beginning of threading's waits
+                # makes them fail with "release unlocked lock".
+                if self._caught is not None and not self._interruptible:
+                    raise Interrupted(self._caught.name) from None
+                raise
             finally:
                 self._interruptible = False
 

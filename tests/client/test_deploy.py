@@ -28,6 +28,13 @@ def text_of(descriptor: int) -> str:
     return os.pread(descriptor, 65_536, 0).decode()
 
 
+def until_written(descriptor: int, text: str) -> None:
+    """Wait until a command has written `text`."""
+    deadline = time.monotonic() + 60
+    while text not in text_of(descriptor) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def ended(deploy: Deploy) -> Deploy:
     """Return the deploy once it has ended."""
     deadline = time.monotonic() + 60
@@ -99,7 +106,7 @@ def test_a_signal_reaches_the_whole_group(
     left = content(pids).split()
     if number is signal.SIGINT:
         # Nothing waits ten seconds for what ignores the signal.
-        threading.Timer(0.5, deploy.kill).start()
+        threading.Thread(target=lambda: (until_written(output, "trapped"), deploy.kill())).start()
     deploy.stop(number)
     assert deploy.result.stopped
     assert "trapped" in text_of(output)

@@ -54,6 +54,18 @@ def test_an_error_of_the_call_is_its_own(signals: Signals) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+def test_an_error_that_the_signal_causes_is_the_signal(signals: Signals) -> None:
+    def wait() -> None:
+        # As threading.Event.wait does where the signal comes at its very beginning.
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            raise RuntimeError("release unlocked lock")
+
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        signals.interruptible(wait)()
+
+
 def test_a_second_signal_hurries(signals: Signals) -> None:
     hurried = []
     signals.hurry = lambda: hurried.append(True)
